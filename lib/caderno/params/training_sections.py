@@ -1,0 +1,116 @@
+"""The parameter sections of the training stages: pretrain, sft, grpo.
+
+Numbers and their sources only; what a value becomes in TRL's own configuration is decided in `caderno.training`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A frozen mapping that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class ArchitectureParams(Section):
+    """A Qwen3 decoder built from nothing."""
+
+    hidden_size: PositiveInt = Field(128, description="width of the residual stream")
+    layers: PositiveInt = Field(3, description="decoder layers")
+    heads: PositiveInt = Field(4, description="query heads")
+    kv_heads: PositiveInt = Field(2, description="key-value heads; divides heads")
+    head_dim: PositiveInt = Field(32, description="width of a head; vLLM knows 32, 64, 80, 96, 112, 128 ...")
+    intermediate_size: PositiveInt = Field(256, description="width of the gated MLP")
+    rope_theta: PositiveFloat = Field(10000.0, description="RoPE base")
+    max_position: PositiveInt = Field(1024, description="longest context, tokens")
+
+
+class PretrainParams(Section):
+    """A base model from scratch on the generated corpus."""
+
+    architecture: ArchitectureParams = ArchitectureParams()
+    tokens: PositiveInt = Field(200_000, description="training tokens, padding excluded")
+    batch_rows: PositiveInt = Field(32, description="documents per step, bucketed by length")
+    muon_learning_rate: PositiveFloat = Field(0.02, description="Muon's rate, for the matrices")
+    adamw_learning_rate: PositiveFloat = Field(6e-3, description="AdamW's rate, for embeddings and norms")
+    decay_start: Share = Field(0.4, description="share of training after which the rate decays")
+    final_share: Share = Field(0.02, description="final rate as a share of the peak")
+    grad_clip: PositiveFloat = Field(1.0, description="largest gradient norm")
+    drill_share: Share = Field(0.25, description="share of batches that are recall drills")
+    drill_share_start: Share = Field(0.70, description="the same during the first 15 % of training")
+    eval_documents: PositiveInt = Field(256, description="held-out documents for the validation loss")
+    eval_steps: PositiveInt = Field(500, description="steps between validation losses")
+    save_steps: PositiveInt = Field(1000, description="steps between checkpoints")
+    threads: NonNegativeInt = Field(0, description="CPU threads; 0 leaves torch's own choice")
+
+
+class SftParams(Section):
+    """Supervised fine-tuning on the tasks' reference completions, by TRL's SFTTrainer."""
+
+    epochs: PositiveFloat = Field(2.0, description="passes over the SFT rows")
+    max_steps: PositiveInt | None = Field(None, description="optimizer steps; overrides epochs")
+    learning_rate: PositiveFloat = Field(3e-4, description="peak rate")
+    schedule: Literal["linear", "cosine", "constant"] = Field("cosine", description="shape of the rate")
+    warmup_share: Share = Field(0.05, description="share of steps spent warming up")
+    batch_size: PositiveInt = Field(16, description="rows per optimizer step, over all processes")
+    gradient_accumulation_steps: PositiveInt = Field(1, description="micro-batches per optimizer step")
+    weight_decay: NonNegativeFloat = Field(0.0, description="AdamW's decoupled decay")
+    max_length: PositiveInt | None = Field(None, description="longest row, tokens; longer ones are left out and named")
+    eval_steps: PositiveInt = Field(20, description="optimizer steps between held-out losses")
+    save_steps: PositiveInt = Field(20, description="optimizer steps between checkpoints")
+    save_total_limit: PositiveInt = Field(2, description="checkpoints kept")
+    logging_steps: PositiveInt = Field(1, description="optimizer steps between logged lines")
+
+
+class EarlyStopParams(Section):
+    """When an evaluation no longer improves, stop."""
+
+    patience: PositiveInt = Field(10, description="evaluations without improvement before stopping")
+    delta: NonNegativeFloat | Literal["standard_error"] = Field(
+        "standard_error", description="smallest improvement that counts; or derived from the evaluation's own noise"
+    )
+
+
+class GrpoParams(Section):
+    """Group relative policy optimisation (arXiv 2402.03300), by TRL's GRPOTrainer."""
+
+    max_steps: PositiveInt = Field(60, description="optimizer steps")
+    prompts_per_step: PositiveInt = Field(8, description="distinct prompts per optimizer step, over all processes")
+    group_size: Annotated[int, Field(ge=2)] = Field(8, description="completions per prompt (num_generations)")
+    gradient_accumulation_steps: PositiveInt = Field(1, description="micro-batches per optimizer step")
+    updates_per_rollout: PositiveInt = Field(1, description="optimizer passes over one rollout (num_iterations)")
+    train_prompts: PositiveInt | None = Field(None, description="prompts drawn on; None takes all train rows")
+    learning_rate: PositiveFloat = Field(1e-6, description="peak rate")
+    schedule: Literal["linear", "cosine", "constant", "constant_with_warmup"] = Field(
+        "constant", description="shape of the rate"
+    )
+    warmup_share: Share = Field(0.0, description="share of steps spent warming up")
+    kl_coef: NonNegativeFloat = Field(0.0, description="beta: weight of the KL to the start; 0 keeps no reference")
+    temperature: PositiveFloat = Field(1.0, description="sampling temperature of the rollouts")
+    top_p: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="nucleus; below 1 biases the ratio (trl#6789)")
+    max_completion_length: PositiveInt = Field(96, description="ceiling on a completion, tokens")
+    loss_type: Literal["grpo", "dr_grpo", "dapo", "bnpo"] = Field("dapo", description="how token losses are averaged")
+    scale_rewards: Literal["group", "batch", "none"] = Field("group", description="what advantages are divided by")
+    epsilon: PositiveFloat = Field(0.2, description="clipping range of the ratio, below")
+    epsilon_high: PositiveFloat | None = Field(None, description="clipping range above; None: as below")
+    mask_truncated_completions: bool = Field(False, description="leave completions at the ceiling out of the loss")
+    zero_advantage_noise: NonNegativeFloat = Field(
+        0.0, description="sigma added to equal rewards; full-strength noise under group scaling: guards refuse it"
+    )
+    entropy_monitor: bool = Field(True, description="watch the policy's entropy while training")
+    use_vllm: bool = Field(False, description="colocated vLLM for the rollouts; needs a GPU")
+    vllm_gpu_memory_share: Share = Field(0.3, description="share of the GPU for colocated vLLM")
+    eval_steps: PositiveInt | None = Field(None, description="optimizer steps between evaluations; None: none")
+    eval_rows: PositiveInt = Field(64, description="held-out prompts per evaluation")
+    eval_temperature: NonNegativeFloat = Field(1.0, description="temperature of the evaluation's completions")
+    eval_max_tokens: PositiveInt | None = Field(None, description="ceiling in evaluation; None: as in training")
+    early_stop: EarlyStopParams | None = Field(None, description="None runs to max_steps")
+    save_steps: PositiveInt = Field(20, description="optimizer steps between checkpoints")
+    save_total_limit: PositiveInt = Field(2, description="checkpoints kept")
+    logging_steps: PositiveInt = Field(1, description="optimizer steps between logged lines")
