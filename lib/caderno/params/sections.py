@@ -6,22 +6,24 @@ legal but unwise are for guards to judge; what is refused here cannot be run at 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from caderno.params.checks import refuse, refuse_impossible
 from caderno.params.training_sections import GrpoParams, PretrainParams, Section, SftParams, Share
 
 STAGES = ("preflight", "pretrain", "calibration", "sft", "grpo", "validation", "abstract_cot")
 StageName = Literal["preflight", "pretrain", "calibration", "sft", "grpo", "validation", "abstract_cot"]
+TASK_NAMES = ("extraction", "sql_qa", "insights", "push")
 TaskName = Literal["extraction", "sql_qa", "insights", "push"]
 
 
 class LoraParams(Section):
     """Low-rank adapters (LoRA, arXiv 2106.09685), by PEFT."""
 
-    rank: PositiveInt = Field(description="rank r of the update; RL needs little (systems: 16-32)")
-    alpha: PositiveFloat = Field(description="scale numerator: the update is multiplied by alpha / rank")
+    rank: PositiveInt = Field(description="rank r of the update; 16 to 32 is enough for RL (LoRA Without Regret, 2025)")
+    alpha: PositiveFloat = Field(description="the update is multiplied by alpha / rank")
     dropout: Share = Field(0.0, description="dropout on the adapter's input, as a share")
     targets: str | tuple[str, ...] = Field(
         "all-linear", description="modules to adapt; PEFT's 'all-linear' leaves the head out"
@@ -33,9 +35,9 @@ class ModelParams(Section):
     """Which weights, in which precision, trained how."""
 
     name: str = Field(description="'tiny' (shipped), a path, or a hub id")
-    revision: str | None = Field(None, description="hub revision (commit, tag); None takes the default branch")
+    revision: str | None = Field(None, description="hub revision (commit, tag); null takes the default branch")
     adapter: str | None = Field(None, description="path or hub id of a PEFT adapter to start from, merged on load")
-    init: str | None = Field(None, description="path of exact weights to start from; None keeps the model's own")
+    init: str | None = Field(None, description="path of exact weights to start from; null keeps the model's own")
     dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="precision of the weights")
     attention: Literal["sdpa", "eager", "flash_attention_2", "flex_attention"] = Field(
         "sdpa", description="transformers' attention backend"
@@ -44,31 +46,53 @@ class ModelParams(Section):
     load_in_4bit: bool = Field(False, description="4-bit base weights (QLoRA); needs bitsandbytes and a GPU")
     gradient_checkpointing: bool = Field(False, description="recompute activations in the backward pass")
     max_length: PositiveInt = Field(512, description="context limit, tokens: prompt and completion together")
-    lora: LoraParams | None = Field(None, description="None trains every weight")
+    lora: LoraParams | None = Field(None, description="null trains every weight")
+
+    @model_validator(mode="after")
+    def _kernels_exist(self) -> Self:
+        """Unsloth's kernels and flash attention are written for 16-bit weights only."""
+        for key, name in (("backend", self.backend), ("attention", self.attention)):
+            if self.dtype == "float32" and name in ("unsloth", "flash_attention_2"):
+                got = f"model.{key} {name} with model.dtype float32"
+                refuse([key, "dtype"], got, "bfloat16 or float16", "Set model.dtype.")
+        return self
 
 
 class DataParams(Section):
     """Where the rows come from and how many."""
 
     source: Literal["shop", "olist", "jsonl"] = Field("shop", description="generated shop, Olist CSV files, or JSONL")
-    path: str | None = Field(None, description="directory of Olist files or JSONL file; None for the generated shop")
+    path: str | None = Field(None, description="directory of Olist files or JSONL file; null for the generated shop")
     profile: Literal["small", "full"] = Field("small", description="small: the tiny model's closed vocabulary")
     orders: PositiveInt = Field(2000, description="orders in each split's generated shop")
     train_rows: PositiveInt = Field(400, description="rows for training")
-    sft_rows: PositiveInt | None = Field(None, description="the first rows SFT takes; None takes all train rows")
+    sft_rows: PositiveInt | None = Field(None, description="the first rows SFT takes; null takes all train rows")
     heldout_rows: PositiveInt = Field(200, description="rows for evaluation during training and for calibration")
     test_rows: PositiveInt = Field(400, description="rows for validation; nothing is tuned on them")
     proportions: dict[TaskName, NonNegativeFloat] = Field(
-        default={"extraction": 659, "sql_qa": 655, "push": 222, "insights": 114},
+        default={"extraction": 659.0, "sql_qa": 655.0, "push": 222.0, "insights": 114.0},
         description="relative number of rows per task (default: the Tucano2 project's)",
     )
+
+    @model_validator(mode="after")
+    def _source_and_path_agree(self) -> Self:
+        """Files need a path, the generated shop has none; SFT's rows are some of the training rows."""
+        if self.source == "shop" and self.path is not None:
+            got = f"data.path {self.path!r} with data.source shop"
+            refuse(["path", "source"], got, "no path, as the shop is generated", "Set data.source.")
+        if self.source != "shop" and self.path is None:
+            refuse(["source", "path"], f"data.source {self.source} without data.path", "a path", "Set data.path.")
+        if self.sft_rows is not None and self.sft_rows > self.train_rows:
+            got = f"data.sft_rows is {self.sft_rows}"
+            refuse(["sft_rows", "train_rows"], got, f"at most data.train_rows ({self.train_rows})")
+        return self
 
 
 class TaskParams(Section):
     """What a task may spend and what it is worth."""
 
     think_budget_tokens: PositiveInt | None = Field(
-        None, description="tokens of thought that cost nothing; None: the task's own"
+        None, description="tokens of thought that cost nothing; null: the task's own"
     )
     weight: NonNegativeFloat = Field(1.0, description="weight of this task's reward in GRPO")
     system_prompt: Literal["task", "generic"] = Field("task", description="one system prompt per task, or one for all")
@@ -78,7 +102,7 @@ class ChatParams(Section):
     """How messages become text."""
 
     enable_thinking: bool | None = Field(
-        None, description="thinking switch given to the chat template; None where the template has none"
+        None, description="thinking switch given to the chat template; null where the template has none"
     )
 
 
@@ -94,10 +118,18 @@ class EngineParams(Section):
 class SamplingParams(Section):
     """How tokens are drawn."""
 
-    temperature: NonNegativeFloat = Field(1.0, description="0 is greedy")
-    top_p: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="nucleus; below 1 biases GRPO's ratio")
-    top_k: NonNegativeInt = Field(0, description="0 is off")
+    temperature: NonNegativeFloat = Field(1.0, description="divisor of the logits; 0 is greedy")
+    top_p: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="nucleus, a share of probability; below 1 biases the ratio"
+    )
+    top_k: NonNegativeInt = Field(0, description="likeliest tokens to draw from; 0: all")
     max_new_tokens: PositiveInt = Field(96, description="ceiling on the completion, tokens")
+
+
+class DeploymentSamplingParams(SamplingParams):
+    """The same, greedy unless told otherwise."""
+
+    temperature: NonNegativeFloat = Field(0.0, description="divisor of the logits; 0 is greedy")
 
 
 class RewardParams(Section):
@@ -113,14 +145,18 @@ class CalibrationParams(Section):
 
     rows: PositiveInt = Field(64, description="held-out prompts")
     samples: PositiveInt = Field(4, description="completions per prompt and temperature")
-    training: SamplingParams = Field(SamplingParams(), description="sampling as GRPO will draw")
-    deployment: SamplingParams = Field(SamplingParams(temperature=0.0), description="sampling as users will see")
+    training: SamplingParams = Field(default_factory=SamplingParams, description="sampling as GRPO will draw")
+    deployment: DeploymentSamplingParams = Field(
+        default_factory=DeploymentSamplingParams, description="sampling as users will see"
+    )
 
 
 class ValidationParams(Section):
     """The test split, at each temperature, every arm on the same prompts."""
 
-    temperatures: tuple[NonNegativeFloat, ...] = Field((0.0, 1.0), description="0 is greedy")
+    temperatures: tuple[NonNegativeFloat, ...] = Field(
+        (0.0, 1.0), description="of the test completions; 0 is greedy", min_length=1
+    )
     max_new_tokens: PositiveInt = Field(96, description="ceiling on the completion, tokens")
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="coverage of the intervals")
 
@@ -142,7 +178,7 @@ class WriteupParams(Section):
     """Where the story of the run goes."""
 
     directory: str | None = Field(
-        "docs/checkpoints", description="where the write-up goes besides the run; None: nowhere"
+        "docs/checkpoints", description="where the write-up goes besides the run; null: nowhere"
     )
     context: str = Field("", description="a paragraph by people: why this run exists")
     parent: str | None = Field(None, description="parameter file or run directory the differences are told against")
@@ -160,20 +196,26 @@ class Params(Section):
     seed: NonNegativeInt = Field(0, description="everything random derives from it")
     processes: PositiveInt = Field(1, description="training processes")
     model: ModelParams
-    data: DataParams = DataParams()
+    data: DataParams = Field(default_factory=DataParams)
     tasks: dict[TaskName, TaskParams] = Field(
-        default={name: TaskParams() for name in ("extraction", "sql_qa", "insights", "push")},
+        default_factory=lambda: {name: TaskParams() for name in TASK_NAMES},
         description="tasks in play",
         min_length=1,
     )
-    chat: ChatParams = ChatParams()
-    engine: EngineParams = EngineParams()
-    rewards: RewardParams = RewardParams()
-    pretrain: PretrainParams = PretrainParams()
-    calibration: CalibrationParams = CalibrationParams()
-    sft: SftParams = SftParams()
-    grpo: GrpoParams = GrpoParams()
-    validation: ValidationParams = ValidationParams()
-    tracking: TrackingParams = TrackingParams()
-    guards: GuardParams = GuardParams()
-    writeup: WriteupParams = WriteupParams()
+    chat: ChatParams = Field(default_factory=ChatParams)
+    engine: EngineParams = Field(default_factory=EngineParams)
+    rewards: RewardParams = Field(default_factory=RewardParams)
+    pretrain: PretrainParams = Field(default_factory=PretrainParams)
+    calibration: CalibrationParams = Field(default_factory=CalibrationParams)
+    sft: SftParams = Field(default_factory=SftParams)
+    grpo: GrpoParams = Field(default_factory=GrpoParams)
+    validation: ValidationParams = Field(default_factory=ValidationParams)
+    tracking: TrackingParams = Field(default_factory=TrackingParams)
+    guards: GuardParams = Field(default_factory=GuardParams)
+    writeup: WriteupParams = Field(default_factory=WriteupParams)
+
+    @model_validator(mode="after")
+    def _can_run(self) -> Self:
+        """What no section can see alone."""
+        refuse_impossible(self)
+        return self

@@ -5,17 +5,39 @@ Numbers and their sources only; what a value becomes in TRL's own configuration 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
+
+from caderno.params.checks import refuse
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
-    """A frozen mapping that refuses keys it does not know."""
+    """A frozen mapping that refuses keys it does not know and values of another type: `true` is not 1, "8" not 8."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True, protected_namespaces=()
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_yaml_writes(cls, value: Any) -> Any:
+        """YAML has lists where we have tuples, and 2e6 is how people write a whole number of tokens."""
+        if isinstance(value, list):
+            return tuple(value)
+        return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class ArchitectureParams(Section):
@@ -30,18 +52,27 @@ class ArchitectureParams(Section):
     rope_theta: PositiveFloat = Field(10000.0, description="RoPE base")
     max_position: PositiveInt = Field(1024, description="longest context, tokens")
 
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        """Grouped-query attention gives each key-value head the same number of queries; RoPE turns pairs."""
+        if self.heads % self.kv_heads:
+            refuse(["kv_heads", "heads"], f"kv_heads is {self.kv_heads}", f"a divisor of heads ({self.heads})")
+        if self.head_dim % 2:
+            refuse(["head_dim"], f"head_dim is {self.head_dim}", "an even number, since RoPE turns pairs")
+        return self
+
 
 class PretrainParams(Section):
     """A base model from scratch on the generated corpus."""
 
-    architecture: ArchitectureParams = ArchitectureParams()
+    architecture: ArchitectureParams = Field(default_factory=ArchitectureParams)
     tokens: PositiveInt = Field(200_000, description="training tokens, padding excluded")
     batch_rows: PositiveInt = Field(32, description="documents per step, bucketed by length")
-    muon_learning_rate: PositiveFloat = Field(0.02, description="Muon's rate, for the matrices")
-    adamw_learning_rate: PositiveFloat = Field(6e-3, description="AdamW's rate, for embeddings and norms")
+    muon_learning_rate: PositiveFloat = Field(0.02, description="Muon's peak rate, for the matrices")
+    adamw_learning_rate: PositiveFloat = Field(6e-3, description="AdamW's peak rate, for embeddings and norms")
     decay_start: Share = Field(0.4, description="share of training after which the rate decays")
     final_share: Share = Field(0.02, description="final rate as a share of the peak")
-    grad_clip: PositiveFloat = Field(1.0, description="largest gradient norm")
+    grad_clip: PositiveFloat = Field(1.0, description="largest gradient norm, L2")
     drill_share: Share = Field(0.25, description="share of batches that are recall drills")
     drill_share_start: Share = Field(0.70, description="the same during the first 15 % of training")
     eval_documents: PositiveInt = Field(256, description="held-out documents for the validation loss")
@@ -73,7 +104,7 @@ class EarlyStopParams(Section):
 
     patience: PositiveInt = Field(10, description="evaluations without improvement before stopping")
     delta: NonNegativeFloat | Literal["standard_error"] = Field(
-        "standard_error", description="smallest improvement that counts; or derived from the evaluation's own noise"
+        "standard_error", description="smallest gain that counts, in reward; or one standard error of the evaluation"
     )
 
 
@@ -85,7 +116,7 @@ class GrpoParams(Section):
     group_size: Annotated[int, Field(ge=2)] = Field(8, description="completions per prompt (num_generations)")
     gradient_accumulation_steps: PositiveInt = Field(1, description="micro-batches per optimizer step")
     updates_per_rollout: PositiveInt = Field(1, description="optimizer passes over one rollout (num_iterations)")
-    train_prompts: PositiveInt | None = Field(None, description="prompts drawn on; None takes all train rows")
+    train_prompts: PositiveInt | None = Field(None, description="prompts drawn on; null takes all train rows")
     learning_rate: PositiveFloat = Field(1e-6, description="peak rate")
     schedule: Literal["linear", "cosine", "constant", "constant_with_warmup"] = Field(
         "constant", description="shape of the rate"
@@ -95,10 +126,14 @@ class GrpoParams(Section):
     temperature: PositiveFloat = Field(1.0, description="sampling temperature of the rollouts")
     top_p: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="nucleus; below 1 biases the ratio (trl#6789)")
     max_completion_length: PositiveInt = Field(96, description="ceiling on a completion, tokens")
-    loss_type: Literal["grpo", "dr_grpo", "dapo", "bnpo"] = Field("dapo", description="how token losses are averaged")
-    scale_rewards: Literal["group", "batch", "none"] = Field("group", description="what advantages are divided by")
-    epsilon: PositiveFloat = Field(0.2, description="clipping range of the ratio, below")
-    epsilon_high: PositiveFloat | None = Field(None, description="clipping range above; None: as below")
+    loss_type: Literal["grpo", "dr_grpo", "dapo", "bnpo"] = Field(
+        "dapo", description="averaging of token losses (DAPO: arXiv 2503.14476)"
+    )
+    scale_rewards: Literal["group", "batch", "none"] = Field(
+        "group", description="what divides advantages (none: Dr. GRPO, arXiv 2503.20783)"
+    )
+    epsilon: PositiveFloat = Field(0.2, description="clipping range of the ratio, below (PPO, arXiv 1707.06347 eq. 7)")
+    epsilon_high: PositiveFloat | None = Field(None, description="the same above; null: as below (0.28 in DAPO)")
     mask_truncated_completions: bool = Field(False, description="leave completions at the ceiling out of the loss")
     zero_advantage_noise: NonNegativeFloat = Field(
         0.0, description="sigma added to equal rewards; full-strength noise under group scaling: guards refuse it"
@@ -106,11 +141,27 @@ class GrpoParams(Section):
     entropy_monitor: bool = Field(True, description="watch the policy's entropy while training")
     use_vllm: bool = Field(False, description="colocated vLLM for the rollouts; needs a GPU")
     vllm_gpu_memory_share: Share = Field(0.3, description="share of the GPU for colocated vLLM")
-    eval_steps: PositiveInt | None = Field(None, description="optimizer steps between evaluations; None: none")
+    eval_steps: PositiveInt | None = Field(None, description="optimizer steps between evaluations; null: none")
     eval_rows: PositiveInt = Field(64, description="held-out prompts per evaluation")
     eval_temperature: NonNegativeFloat = Field(1.0, description="temperature of the evaluation's completions")
-    eval_max_tokens: PositiveInt | None = Field(None, description="ceiling in evaluation; None: as in training")
-    early_stop: EarlyStopParams | None = Field(None, description="None runs to max_steps")
+    eval_max_tokens: PositiveInt | None = Field(None, description="ceiling in evaluation; null: as in training")
+    early_stop: EarlyStopParams | None = Field(None, description="null runs to max_steps")
     save_steps: PositiveInt = Field(20, description="optimizer steps between checkpoints")
     save_total_limit: PositiveInt = Field(2, description="checkpoints kept")
     logging_steps: PositiveInt = Field(1, description="optimizer steps between logged lines")
+
+    @model_validator(mode="after")
+    def _early_stop_can_see(self) -> Self:
+        """Early stopping reads evaluations and keeps the best checkpoint: both must exist at the same steps."""
+        if self.early_stop is None:
+            return self
+        if self.eval_steps is None:
+            got = "grpo.early_stop without grpo.eval_steps"
+            refuse(["early_stop", "eval_steps"], got, "evaluations to judge by", "Set grpo.eval_steps.")
+        if self.save_steps % self.eval_steps:
+            refuse(
+                ["save_steps", "eval_steps"],
+                f"grpo.save_steps is {self.save_steps} with grpo.eval_steps {self.eval_steps}",
+                "a multiple of eval_steps, or the best evaluation has no checkpoint (transformers refuses to train)",
+            )
+        return self

@@ -1,0 +1,147 @@
+"""The pretraining corpus of the tiny base: documents about the shop's train split, and drills with random words.
+
+No document has a task's format (chat prompt in, reference completion out) and no held-out or test entity stands in one;
+drills draw on every word of the vocabulary, so that copying a name does not depend on having met it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from caderno.tasks.base import figure
+from caderno.tasks.panels import MEASURES, panel
+
+if TYPE_CHECKING:
+    from caderno.shop import Shop
+
+NAMED = {
+    "problem": {"nenhum": "sem problema", "nao_chegou": "o pedido não chegou", "produto_errado": "veio errado"},
+    "request": {"nada": "não pede nada"},
+    "praise": {"nada": "não elogia", "preco": "elogia o preço"},
+    "recommends": {"True": "recomenda", "False": "não recomenda"},
+}
+PLAIN = {"problem": "problema de {}", "request": "pede {}", "praise": "elogia {}", "recommends": "recomenda {}"}
+DRILL_START_SHARE = 0.15  # of training: before it, drills take their larger share
+
+
+class Corpus:
+    """An endless, seeded stream of documents. `words` are what drills draw on."""
+
+    def __init__(self, shop: Shop, words: list[str], seed: int):
+        self.shop, self.words, self.rng = shop, words, random.Random(f"corpus {seed}")
+        reviews = shop.tables["reviews"].merge(shop.labels, on="review_id", suffixes=("", "_label"))
+        self.reviews = reviews[reviews["comment"].notna()].to_dict("records")
+        self.people = shop.tables["customers"].to_dict("records")
+        self.goods = shop.tables["products"].to_dict("records")
+        self.documents_by_kind = (self._review, self._review, self._record, self._query, self._panel, self._advert)
+        self.drills_by_kind = (self._recall, self._pairs_as_json, self._extremes, self._extremes, self._spelling)
+
+    def stream(self, drill_share: Callable[[], float]) -> Iterator[str]:
+        """Documents without end; `drill_share()` is asked before each, so that it may change while training."""
+        while True:
+            kinds = self.drills_by_kind if self.rng.random() < drill_share() else self.documents_by_kind
+            yield self.rng.choice(kinds)()
+
+    def _review(self) -> str:
+        """A review and what it says, told in any order."""
+        review = self.rng.choice(self.reviews)
+        said = [f"sentimento {review['sentiment']}", f"{int(review['score'])} estrelas"]
+        for key in PLAIN:
+            if (value := review[key]) is not None and value == value:
+                said.append(NAMED[key].get(str(value)) or PLAIN[key].format(value))
+        for key, word in (("product", "o produto é"), ("city", "a cidade é"), ("customer", "quem escreve é")):
+            said.append(f"{word} {review[key]}" if review[key] else f"{word} desconhecido")
+        late = review["late_days"]
+        said.append(f"{int(late)} dias de atraso" if late is not None and late == late else "nenhum atraso contado")
+        self.rng.shuffle(said)
+        opening = self.rng.choice(("nota {}. ", "avaliação de {} estrelas: ", "({}) "))
+        return f"{opening.format(int(review['score']))}{review['comment']} resumo: {'; '.join(said)}."
+
+    def _record(self) -> str:
+        """A sentence about a customer or a product, and the same as JSON."""
+        if self.rng.random() < 0.5:
+            one = self.rng.choice(self.people)
+            text = f"{one['customer_name']} mora em {one['city']}, estado {one['state']}"
+            fields = {"nome": one["customer_name"], "cidade": one["city"], "estado": one["state"], "cupom": None}
+        else:
+            one = self.rng.choice(self.goods)
+            text = f"{one['product_name']} é da seção {one['category']} e custa {figure(one['price'])} reais"
+            fields = {"produto": one["product_name"], "seção": one["category"], "preço": int(one["price"])}
+        keys = self.rng.sample(list(fields), self.rng.randint(2, len(fields)))
+        return f"{text}. ficha: {_json({key: fields[key] for key in keys})}"
+
+    def _query(self) -> str:
+        """SQL with a comment that says what it asks."""
+        measure = self.rng.choice(MEASURES)
+        if self.rng.random() < 0.3:
+            return f"-- {measure.name} por cidade ou produto\n{measure.by_entity()};"
+        (name, value), *_ = panel(self.shop, measure, 1, self.rng)
+        comment = self.rng.choice((f"{measure.name} de {name}", measure.question.format(v=name)))
+        return f"-- {comment}\n{measure.query(name)};\n-- {figure(value)}"
+
+    def _panel(self) -> str:
+        """Figures of the shop with a comment on the largest and the smallest."""
+        measure = self.rng.choice(MEASURES)
+        return self._commented(f"{measure.name} da loja", panel(self.shop, measure, self.rng.randint(2, 5), self.rng))
+
+    def _advert(self) -> str:
+        one, who = self.rng.choice(self.goods), self.rng.choice(self.people)
+        discount = 5 * self.rng.randint(1, 12)
+        first, second = self.rng.choice((
+            ("{p} com {d}% de desconto hoje na loja", "aproveite, {c}!"),
+            ("atenção {c}", "{d}% de desconto em {p}, só hoje. corra!"),
+            ("a loja oferece {d}% a menos em {p}", "garanta já o seu, {c}."),
+        ))  # fmt: skip
+        return f"promoção: {first}. {second}".format(p=one["product_name"], c=who["customer_name"], d=discount)
+
+    def _words(self, n: int) -> list[str]:
+        return self.rng.sample(self.words, n)
+
+    def _recall(self) -> str:
+        """Pairs of random words, then some of them asked again."""
+        n = self.rng.randint(2, 8)
+        pairs = list(zip(self._words(n), self._words(n), strict=True))
+        asked = self.rng.choices(pairs, k=self.rng.randint(2, 6))
+        link = self.rng.choice((" ", ": ", " é "))
+        return "; ".join(f"{a}{link}{b}" for a, b in pairs) + ". " + ", ".join(f"{a}{link}{b}" for a, b in asked) + "."
+
+    def _pairs_as_json(self) -> str:
+        """Pairs of random words and numbers, written again as JSON in another order."""
+        pairs = {a: self.rng.choice((b, self._number())) for a, b in zip(self._words(5), self._words(5), strict=True)}
+        kept = self.rng.sample(list(pairs), self.rng.randint(1, 5))
+        return "; ".join(f"{a} {b}" for a, b in pairs.items()) + ". " + _json({a: pairs[a] for a in kept})
+
+    def _extremes(self) -> str:
+        """Random words with numbers, and which is the largest and the smallest."""
+        n = self.rng.randint(2, 5)
+        size = self.rng.choice((9, 99, 99, 999, 9999))
+        digits = 1 if self.rng.random() < 0.2 else 0
+        values = [round(self.rng.uniform(1, 5 if digits else size), digits) for _ in range(n)]
+        return self._commented(self.rng.choice(self.words), list(zip(self._words(n), values, strict=True)))
+
+    def _spelling(self) -> str:
+        """A made-up word among known ones, said again: letters are tokens too."""
+        made = "".join(self.rng.choices("abcdefghijlmnopqrstuvxz", k=self.rng.randint(3, 6)))
+        a, b = self._words(2)
+        return f"{a} {made}; {b} {self._number()}. {a} {made}."
+
+    def _number(self) -> int:
+        return self.rng.randint(0, 10 ** self.rng.randint(1, 4) - 1)
+
+    def _commented(self, title: str, lines: list[tuple[str, float]]) -> str:
+        (top, most), (low, least) = max(lines, key=lambda x: x[1]), min(lines, key=lambda x: x[1])
+        listed = "; ".join(f"{name} {figure(value)}" for name, value in lines)
+        comments = (
+            f"o maior é {top}, {figure(most)}, e o menor é {low}, {figure(least)}.",
+            f"maior {top} {figure(most)}; menor {low} {figure(least)}.",
+            f"menor: {low} {figure(least)}. maior: {top} {figure(most)}.",
+            f"ordem: {', '.join(name for name, _ in sorted(lines, key=lambda x: -x[1]))}.",
+        )
+        return f"{title}: {listed}. {self.rng.choice(comments)}"
+
+
+def _json(fields: dict) -> str:
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))

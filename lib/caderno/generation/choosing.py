@@ -1,0 +1,133 @@
+"""The next token of every row of a batch, drawn from that row's own stream of noise.
+
+It works inside transformers' `generate` as the last logits processor: whatever it chooses gets the highest score. The
+Gumbel-max trick, argmax(log p + G) ~ p (arXiv 1411.0030), needs no softmax and keeps a filtered token impossible.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from transformers import LogitsProcessor, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+
+from caderno.errors import StageFailed
+from caderno.generation import tag_ids
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from caderno.generation import Request, Sampling
+
+# Noise is drawn for several steps at once, to call each generator less often. The number of steps must depend on the
+# vocabulary alone: were it the batch's, a request's noise would depend on its company.
+NOISE_BLOCK = 16384
+
+
+class Chooser(LogitsProcessor):
+    """Chooses, and remembers the raw log-probability of what it chose."""
+
+    def __init__(
+        self,
+        requests: list[Request],
+        sampling: Sampling,
+        tokenizer: PreTrainedTokenizerBase,
+        device: torch.device,
+    ) -> None:
+        self.record = sampling.logprobs
+        self.chosen_logprobs: list[torch.Tensor] = []  # T tensors of (B,)
+        self.warpers = _warpers(sampling)
+        self.noise = Noise([r.seed for r in requests], device) if sampling.temperature > 0 else None
+        budget = sampling.thinking_token_budget
+        self.limiter = None if budget is None else ThoughtLimiter(requests, budget, tokenizer, device)
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Scores (B, V), raw and in float32 -> the same with the chosen token of each row at +inf."""
+        chosen = self._choose(input_ids, scores)  # (B,)
+        if self.limiter is not None:
+            chosen = self.limiter(chosen)
+        raw = scores.gather(1, chosen[:, None]).squeeze(1)
+        self.chosen_logprobs.append(raw - scores.logsumexp(-1) if self.record else raw)
+        return scores.scatter_(1, chosen[:, None], torch.inf)
+
+    def _choose(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        if self.noise is None:
+            return scores.argmax(-1)
+        warped = scores
+        for warper in self.warpers:
+            warped = warper(input_ids, warped)
+        return self.noise.argmax_with(warped)
+
+    def logprobs(self) -> list[list[float]] | None:
+        """(B, T) in nats, rows still unequal in meaning after their stop token. Raises StageFailed on NaN logits."""
+        values = torch.stack(self.chosen_logprobs, dim=1)  # (B, T)
+        if not values.isfinite().all():
+            raise StageFailed(
+                "the model's logits are not finite",
+                expected="numbers",
+                where="generation",
+                mend="Training has diverged, or the precision overflows: try an earlier checkpoint or float32.",
+            )
+        return values.tolist() if self.record else None
+
+
+def _warpers(sampling: Sampling) -> list[LogitsProcessor]:
+    """Temperature, then top-k, then top-p: the order of transformers and of vLLM."""
+    warpers: list[LogitsProcessor] = []
+    if sampling.temperature not in (0.0, 1.0):
+        warpers.append(TemperatureLogitsWarper(float(sampling.temperature)))
+    if sampling.top_k:
+        warpers.append(TopKLogitsWarper(sampling.top_k))
+    if sampling.top_p < 1:
+        warpers.append(TopPLogitsWarper(sampling.top_p))
+    return warpers
+
+
+class Noise:
+    """A generator per request; exponential noise (B, steps, V) drawn ahead in blocks."""
+
+    def __init__(self, seeds: list[int], device: torch.device) -> None:
+        self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+        self.block: torch.Tensor | None = None
+        self.step = 0
+
+    def argmax_with(self, scores: torch.Tensor) -> torch.Tensor:
+        """argmax over V of scores + Gumbel noise, (B, V) -> (B,)."""
+        rows, vocabulary = scores.shape
+        if self.block is None:
+            self.block = scores.new_empty(rows, max(1, NOISE_BLOCK // vocabulary), vocabulary)
+        place = self.step % self.block.shape[1]
+        if place == 0:
+            self._refill()
+        self.step += 1
+        return (scores + self.block[:, place]).argmax(-1)
+
+    def _refill(self) -> None:
+        for row, generator in zip(self.block, self.generators, strict=True):
+            row.uniform_(generator=generator)
+        # -log(-log u). u = 0 would make a token that is the only one left as impossible as those filtered out.
+        self.block.clamp_(min=2.0**-25).log_().neg_().log_().neg_()
+
+
+class ThoughtLimiter:
+    """Ends a thought by force: after `budget` tokens of it the next token is `</think>`, as in vLLM."""
+
+    def __init__(
+        self, requests: list[Request], budget: int, tokenizer: PreTrainedTokenizerBase, device: torch.device
+    ) -> None:
+        self.open_id, self.close_id = tag_ids(tokenizer)
+        self.budget = budget
+        open_now = [_last_tag(r.prompt_ids, self.open_id, self.close_id) == self.open_id for r in requests]
+        self.thinking = torch.tensor(open_now, device=device)  # (B,)
+        self.spent = torch.zeros(len(requests), dtype=torch.long, device=device)  # (B,)
+
+    def __call__(self, chosen: torch.Tensor) -> torch.Tensor:
+        """Chosen ids (B,) -> the same, `</think>` where the budget is spent."""
+        chosen = torch.where(self.thinking & (self.spent >= self.budget), self.close_id, chosen)
+        self.spent += self.thinking
+        self.thinking = (self.thinking | (chosen == self.open_id)) & (chosen != self.close_id)
+        return chosen
+
+
+def _last_tag(ids: list[int], *tags: int) -> int | None:
+    return next((i for i in reversed(ids) if i in tags), None)

@@ -1,0 +1,22 @@
+"""Figures of a run: training curves, calibration, validation before and after, and the README's picture.
+
+Every function takes what the artifacts hold (a result dict, metrics or samples as lists of dicts) and returns a
+Figure; none opens a window, touches pyplot's global state or computes a statistic that the artifacts do not have.
+"""
+
+from caderno.plots.curves import losses, training_curves
+from caderno.plots.hero import readme_hero
+from caderno.plots.scores import calibration, score_distribution
+from caderno.plots.style import Picture, style
+from caderno.plots.validation import before_after
+
+__all__ = [
+    "Picture",
+    "before_after",
+    "calibration",
+    "losses",
+    "readme_hero",
+    "score_distribution",
+    "style",
+    "training_curves",
+]

@@ -1,0 +1,68 @@
+"""Tables for people who read a notebook: verdicts, estimates and samples as pandas frames.
+
+Markdown for the write-up is `caderno.writeup`'s; nothing is computed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from caderno import params as parameters
+from caderno.writeup import words
+
+if TYPE_CHECKING:
+    from caderno.guards import Verdict
+    from caderno.params import Params
+
+
+def settings(params: Params, *sections: str) -> pd.DataFrame:
+    """The resolved parameters of some sections (all where none is named): value and what it means."""
+    rows = [row for row in parameters.table(params) if not sections or row[0].split(".")[0] in sections]
+    return pd.DataFrame(rows, columns=["parameter", "value", "meaning"]).set_index("parameter")
+
+
+def verdicts(found: Iterable[Verdict]) -> pd.DataFrame:
+    """One line per guard, failures first."""
+    order = ("fail", "warn", "unknown", "pass", "not_applicable")
+    rows = sorted((v.as_dict() for v in found), key=lambda row: order.index(row["verdict"]))
+    return pd.DataFrame(rows).set_index("guard")[["verdict", "measured", "threshold", "unit", "why"]]
+
+
+def calibration(result: Mapping) -> pd.DataFrame:
+    """Score, ceiling and thought by task and sampling."""
+    return pd.DataFrame(
+        {
+            "task": line["task"], "sampling": line["sampling"], "T": line["temperature"], "completions": line["n"],
+            "mean reward": words.estimate(line["mean_reward"], n=False),
+            "fully correct": words.estimate(line["fully_correct"], n=False),
+            "at ceiling": f"{line['ceiling_share']:.0%}", "tokens": round(line["mean_tokens"], 1),
+            "thought tokens": round(line["think_tokens_mean"], 1), "unclosed": f"{line['unclosed_share']:.0%}",
+        }
+        for line in result["by_task"]
+    )  # fmt: skip
+
+
+def validation(result: Mapping) -> pd.DataFrame:
+    """Before, after and their paired difference, per temperature and task."""
+    before, after = result["arms"]
+    found = {(line["temperature"], line["task"], line["arm"]): line for line in result["by_arm"]}
+    rows = []
+    for pair in result["paired"]:
+        key = pair["temperature"], pair["task"]
+        for measure in ("mean_reward", "fully_correct"):
+            rows.append({
+                "T": key[0], "task": key[1], "measure": measure.replace("_", " "), "n": pair[measure]["n"],
+                before: words.estimate(found[*key, before][measure], n=False),
+                after: words.estimate(found[*key, after][measure], n=False),
+                "paired difference": words.difference(pair[measure]), "p": words.p_value(pair[measure]["p"]),
+            })  # fmt: skip
+    return pd.DataFrame(rows).set_index(["T", "task", "measure"])
+
+
+def samples(found: Iterable[Mapping], n: int = 6) -> pd.DataFrame:
+    """The n lowest-scoring samples, completion and reason."""
+    worst = sorted(found, key=lambda sample: sample["score"])[:n]
+    return pd.DataFrame([{key: s[key] for key in ("task", "score", "completion", "why")} for s in worst])

@@ -1,0 +1,87 @@
+"""SQL questions: a business question becomes a query and a short answer.
+
+The query runs on the shop's own tables (`caderno.sql`) and must return what the reference returns; the answer must give
+the same figure, which the prompt's panel shows among others.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING
+
+from caderno.tasks.base import Score, answer_of, figure, make_row, need, nothing, numbers, rng_for, scored
+from caderno.tasks.panels import MEASURES, panel, panel_text
+
+if TYPE_CHECKING:
+    from caderno.shop import Shop
+
+NAME = "sql_qa"
+THINK_BUDGET_TOKENS = 400
+MAX_ANSWER_CHARACTERS = 200
+PANEL_LINES = (2, 3)
+SYSTEM_PROMPT = {
+    "small": "responda com sql.",
+    "full": (
+        "Você responde perguntas de negócio com SQL (DuckDB) e uma resposta curta. Tabelas: "
+        "customers(customer_id, customer_name, city, state); products(product_id, product_name, category, price); "
+        "orders(order_id, customer_id, status, purchased_at); items(order_id, item_number, product_id, price, "
+        "freight); payments(order_id, method, installments, amount); deliveries(order_id, promised_at, "
+        "delivered_at, days_late); reviews(review_id, order_id, score, title, comment, created_at). Escreva "
+        "'sql:' e um único SELECT que devolva um só número, depois 'resposta:' e o número que o painel mostra."
+    ),
+}
+_SHAPE = re.compile(r"(?is)^\s*sql:\s*(?:```(?:sql)?\s*)?(?P<query>.+?);?\s*(?:```)?\s*resposta:\s*(?P<answer>.*)$")
+
+
+def rows(shop: Shop, n: int, seed: int) -> list[dict]:
+    """n rows: a panel, a question about one of its lines, the query and the figure."""
+    rng = rng_for(NAME, shop, seed)
+    drawn: dict[str, tuple] = {}
+    for _ in range(30 * n):
+        if len(drawn) == n:
+            break
+        measure = rng.choice(MEASURES)
+        if lines := panel(shop, measure, rng.choice(PANEL_LINES), rng):
+            asked = rng.choice(lines)
+            drawn[_user(measure, lines, asked[0])] = (measure, lines, asked)
+    return [_row(shop, *facts, i, seed) for i, facts in enumerate(need(list(drawn.values()), n, NAME, shop))]
+
+
+def _user(measure, lines: list[tuple[str, float]], name: str) -> str:
+    return f"painel de {panel_text(measure, lines)} {measure.question.format(v=name)}"
+
+
+def _row(shop: Shop, measure, lines: list[tuple[str, float]], asked: tuple[str, float], index: int, seed: int) -> dict:
+    name, value = asked
+    query = measure.query(name)
+    return make_row(
+        NAME, shop, index, seed, SYSTEM_PROMPT[shop.source.get("profile", "full")], _user(measure, lines, name),
+        f"{measure.name} de {name}: {figure(value)}.",
+        f"sql: {query};\nresposta: {figure(value)}.",
+        entities=[f"{measure.entity}:{line}" for line, _ in lines],
+        facts={"query": query, "value": value},
+    )  # fmt: skip
+
+
+def score(row: dict, completion: str) -> Score:
+    """Format: both labels, SQL that is one SELECT over the tables. Partial: overlap with the reference's tree.
+    Task: half for the same result, half more when the answer gives the same figure too."""
+    from caderno import shop, sql
+
+    text = answer_of(completion)
+    shape = _SHAPE.match(text)
+    if not shape:
+        return nothing("faltam 'sql:' e 'resposta:'")
+    source = shop.rebuild(row["shop"])
+    query, gold, value = shape["query"].strip(), row["facts"]["query"], float(row["facts"]["value"])
+    result = sql.run(query, source)
+    if result.error:
+        return scored(0.5, 0.5 * sql.overlap(query, gold, frozenset(source.tables)), 0.0, [result.error])
+    same = sql.same_rows(result.rows, ((value,),))
+    figures = numbers(shape["answer"])
+    told = len(shape["answer"]) <= MAX_ANSWER_CHARACTERS and len(figures) == 1 and math.isclose(figures[0], value)
+    missing = [] if same else [f"a consulta devolve {str(result.rows[:2])[:80]}"]
+    missing += [] if told else [f"a resposta não diz {figure(value)}"]
+    overlap = sql.overlap(query, gold, frozenset(source.tables))
+    return scored(1.0, overlap, (0.5 + 0.5 * told) * same, missing)

@@ -1,0 +1,97 @@
+"""What every training stage hooks into its Trainer: metrics to the stage's files, an orderly stop, a line to read.
+
+It judges nothing: rules that watch a run belong to `caderno.guards`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from transformers import PrinterCallback, ProgressCallback, TrainerCallback
+
+if TYPE_CHECKING:
+    from transformers import Trainer
+
+    from caderno.runs import Stage
+
+HEADLESS = "CADERNO_HEADLESS"  # set by the runner: nobody watches, so lines instead of bars
+LINES_PER_RUN = 10
+TOLD = ("loss", "eval_loss", "reward", "eval_reward", "entropy", "completions/mean_length", "learning_rate")
+
+
+class StageCallback(TrainerCallback):
+    """Writes what the Trainer logs, and turns a requested stop into a checkpoint and an end."""
+
+    def __init__(self, stage: Stage):
+        self.stage = stage
+
+    def on_log(self, args, state, control, logs=None, **_):
+        values = {key: value for key, value in (logs or {}).items() if isinstance(value, int | float)}
+        if "train_runtime" not in values:  # the closing summary is no step
+            self.stage.metrics(step=state.global_step, max_steps=state.max_steps, **values)
+        every = max(1, state.max_steps // LINES_PER_RUN)
+        if os.environ.get(HEADLESS) and (state.global_step % every == 0 or "eval_loss" in values):
+            told = ", ".join(f"{key} {values[key]:.4g}" for key in TOLD if key in values)
+            print(f"step {state.global_step}/{state.max_steps}: {told}", flush=True)
+
+    def on_step_end(self, args, state, control, **_):
+        if self.stage.stop_requested:
+            control.should_save = True
+            control.should_training_stop = True
+        return control
+
+
+def common_arguments(stage: Stage) -> dict:
+    """TrainingArguments every stage shares. A NaN stays visible (the Trainer's filter would hide it)."""
+    import torch
+
+    gpu = torch.cuda.is_available()
+    watched = not os.environ.get(HEADLESS)
+    return {
+        "output_dir": str(stage.directory / "checkpoints"),
+        "use_cpu": not gpu,
+        "bf16": gpu and stage.params.model.dtype == "bfloat16",
+        "fp16": gpu and stage.params.model.dtype == "float16",
+        "seed": stage.params.seed,
+        "data_seed": stage.params.seed,
+        "report_to": ["wandb"] if stage.params.tracking.mode != "disabled" else [],
+        "run_name": stage.params.name,
+        "logging_nan_inf_filter": False,
+        "disable_tqdm": not watched,
+        "gradient_checkpointing": stage.params.model.gradient_checkpointing,
+        "restore_callback_states_from_checkpoint": True,
+        "dataloader_pin_memory": gpu,
+    }
+
+
+def run(trainer: Trainer, stage: Stage) -> float:
+    """Train, from the newest complete checkpoint where there is one. Returns the seconds this attempt took.
+
+    A stop requested by a signal saves a checkpoint at the end of the step and then raises Interrupted.
+    """
+    from time import monotonic
+
+    from caderno.runs import newest_complete_checkpoint
+
+    trainer.remove_callback(PrinterCallback)
+    if os.environ.get(HEADLESS):
+        trainer.remove_callback(ProgressCallback)
+    trainer.add_callback(StageCallback(stage))
+    checkpoint = newest_complete_checkpoint(stage.directory / "checkpoints")
+    stage.resume_step(int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0)
+    started = monotonic()
+    with stage.graceful():
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    return monotonic() - started
+
+
+def ledger(trainer: Trainer, requested: dict[str, object]) -> list[dict]:
+    """What was asked of the training arguments and what they hold, one entry a value."""
+    effective = {name: getattr(trainer.args, name) for name in requested}
+    return [{"what": n, "requested": requested[n], "effective": str_or_plain(effective[n])} for n in requested]
+
+
+def str_or_plain(value: object) -> object:
+    """Enumerations as their text, the rest unchanged, so that a ledger compares like with like."""
+    return getattr(value, "value", value)

@@ -1,0 +1,60 @@
+"""Which weights a stage starts from or judges: the newest of its run's passed stages, else the parameters' model.
+
+It loads them through `caderno.models` and saves what a stage trained; it decides nothing about training.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from caderno import generation, models, runs
+from caderno.generation import Engine
+from caderno.models import Policy
+
+if TYPE_CHECKING:
+    from caderno.params.sections import ModelParams
+    from caderno.runs import Stage
+
+START = "start"  # the arm of the parameters' own model
+TRAINED = ("pretrain", "sft", "grpo")
+
+
+def trained(stage: Stage) -> list[str]:
+    """The earlier stages of this run that leave weights behind, oldest first."""
+    return [name for name in TRAINED if name in runs.parents(stage.name, stage.params)]
+
+
+def model_of(stage: Stage, arm: str) -> ModelParams:
+    """The model section that names an arm's weights: a stage of this run, or START."""
+    if arm == START:
+        return stage.params.model
+    return generation.plain(stage.params.model, stage.parent(arm) / "model")
+
+
+def start(stage: Stage, *, for_training: bool = False) -> Policy:
+    """The newest weights of the run, with fresh adapters where LoRA is asked for and training follows."""
+    arm = (trained(stage) or [START])[-1]
+    policy = models.load(model_of(stage, arm), for_training=for_training)
+    stage.ledger(policy.info["ledger"])
+    if for_training and stage.params.model.lora:
+        policy = models.with_lora(policy, stage.params.model.lora)
+    return policy
+
+
+def engine(stage: Stage, arm: str | None = None) -> Engine:
+    """A generation engine over an arm's weights; the newest where none is named."""
+    arm = arm or (trained(stage) or [START])[-1]
+    named = model_of(stage, arm)
+    # vLLM reads finished weights itself; an adapter or init weights must be put in place first.
+    by_name = stage.params.engine.name == "vllm" and not (named.adapter or named.init)
+    return generation.open_engine(named.name if by_name else models.load(named), stage.params.engine, named)
+
+
+def arms(stage: Stage) -> tuple[str, str]:
+    """What validation compares: the last two of start, sft, grpo that this run has."""
+    return tuple([START, *trained(stage)][-2:])
+
+
+def keep(stage: Stage, policy: Policy) -> None:
+    """Save what the stage trained under `model/`, adapters merged and checked."""
+    models.save(policy, stage.directory / "model")
