@@ -198,8 +198,6 @@ def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     options = read_arguments(arguments)
-    # As an exception, like Ctrl-C, it also ends the probe at work, which has a session of its own.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     progress = Console(stderr=True)
     names = selection(options.only, options.require)
     results = run_all(names, options.architecture, options.limit_s, progress)
@@ -213,6 +211,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # As an exception, like Ctrl-C, SIGTERM also ends the probe at work, which has a session of its own.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         sys.exit(main())
     except KeyboardInterrupt:

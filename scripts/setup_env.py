@@ -212,8 +212,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="only say whether .venv is up to date (exit code 4: not)")
     parser.add_argument("--force", action="store_true", help="make .venv anew even if it is up to date")
     chosen = parser.parse_args(arguments)
-    # As an exception, SIGTERM also ends the step at work, which would otherwise go on writing behind the next set-up.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         check_python()
         if chosen.check:
@@ -222,7 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"set-up: .venv {'holds' if current else 'does not hold'} the {name} set as pinned")
             return 0 if current else 4
         set_up(ROOT, chosen.force)
-    except (SetupError, torch_build.WrongTorch, OSError) as error:
+    except (SetupError, torch_build.WrongTorch, OSError, subprocess.CalledProcessError) as error:
         print(f"set-up: {error}", file=sys.stderr)
         return getattr(error, "exit_code", 4)
     except KeyboardInterrupt:
@@ -232,4 +230,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # As an exception, SIGTERM also ends the step at work, which would otherwise go on writing behind the next set-up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main())

@@ -122,25 +122,29 @@ def loss_mask_example(
     completion: str,
     enable_thinking: bool | None = None,
 ) -> list[tuple[str, bool]]:
-    """(token text, supervised) for every token of one training row, masked as TRL masks prompt and completion.
+    """(token text, supervised) for every token of one training row, as TRL masks a rendered prompt and a completion.
 
-    Supervised are the tokens after the prompt as it is rendered for generation. Raises BadInput where that prompt is
-    not the beginning of the whole row: training would then see another context than generation does.
+    Supervised are the completion and the end-of-sequence token that the trainer puts after it. Raises BadInput where
+    the last token of the prompt merges with the first of the completion: generation never sees that merged token.
     """
-    answer = {"role": "assistant", "content": completion}
-    prompt_ids = encode(tokenizer, render(tokenizer, messages, enable_thinking=enable_thinking))
-    whole = render(tokenizer, [*messages, answer], add_generation_prompt=False, enable_thinking=enable_thinking)
-    ids = encode(tokenizer, whole)
-    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(prompt_ids, ids, strict=False)))
+    prompt = render(tokenizer, messages, enable_thinking=enable_thinking)
+    ending = "" if completion.endswith(tokenizer.eos_token) else tokenizer.eos_token
+    prompt_ids, ids = encode(tokenizer, prompt), encode(tokenizer, prompt + completion + ending)
+    shared = _shared(prompt_ids, ids)
     if shared < len(prompt_ids):
         raise BadInput(
-            f"the prompt rendered for generation ends in {tokenizer.decode(prompt_ids[shared:])!r}, and the row "
-            f"rendered for training goes on with {tokenizer.decode(ids[shared : shared + 12])!r}",
-            expected="the same tokens in both",
+            f"the prompt ends in {tokenizer.decode(prompt_ids[shared:])!r} alone, and in "
+            f"{tokenizer.decode(ids[shared : shared + 1])!r} once the completion follows",
+            expected="the same tokens, so that training sees the context that generation sees",
             where="chat template",
-            mend="Write the completion as the template expects it (its thought included), or change enable_thinking.",
+            mend="End the prompt on a token boundary, a line end for instance.",
         )
     return [(tokenizer.decode([token]), place >= shared) for place, token in enumerate(ids)]
+
+
+def _shared(one: list[int], other: list[int]) -> int:
+    """Length of the common beginning."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def show_mask(example: list[tuple[str, bool]]) -> Text:
@@ -162,7 +166,7 @@ def round_trip(tokenizer: PreTrainedTokenizerBase, text: str) -> str | None:
     again = encode(tokenizer, tokenizer.decode(ids, skip_special_tokens=False))
     if ids == again:
         return None
-    place = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(ids, again, strict=False)))
+    place = _shared(ids, again)
     before, after = (tokenizer.convert_ids_to_tokens(row[place : place + 4]) for row in (ids, again))
     return f"token {place} of {len(ids)}: {before} became {after} (of {len(again)}) after decoding and tokenizing again"
 

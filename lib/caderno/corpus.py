@@ -1,6 +1,6 @@
-"""The pretraining corpus of the tiny base: documents about the shop's train split, and drills with random words.
+"""The pretraining corpus of the tiny base: documents about the shop's train split, conversations, and drills.
 
-No document has a task's format (chat prompt in, reference completion out) and no held-out or test entity stands in one;
+No document is a task's prompt with its reference completion and no held-out or test entity stands in one;
 drills draw on every word of the vocabulary, so that copying a name does not depend on having met it.
 """
 
@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from caderno.conversations import conversation
 from caderno.tasks.base import figure
 from caderno.tasks.panels import MEASURES, panel
 
@@ -36,8 +37,10 @@ class Corpus:
         self.reviews = reviews[reviews["comment"].notna()].to_dict("records")
         self.people = shop.tables["customers"].to_dict("records")
         self.goods = shop.tables["products"].to_dict("records")
-        self.documents_by_kind = (self._review, self._review, self._record, self._query, self._panel, self._advert)
-        self.drills_by_kind = (self._recall, self._pairs_as_json, self._extremes, self._extremes, self._spelling)
+        self.documents_by_kind = (
+            self._review, self._record, self._query, self._panel, self._advert, *[self._conversation] * 5,
+        )  # fmt: skip
+        self.drills_by_kind = (self._recall, self._recall, self._pairs_as_json, self._extremes, self._spelling)
 
     def stream(self, drill_share: Callable[[], float]) -> Iterator[str]:
         """Documents without end; `drill_share()` is asked before each, so that it may change while training."""
@@ -45,8 +48,16 @@ class Corpus:
             kinds = self.drills_by_kind if self.rng.random() < drill_share() else self.documents_by_kind
             yield self.rng.choice(kinds)()
 
+    def _conversation(self) -> str:
+        return conversation(self)
+
     def _review(self) -> str:
         """A review and what it says, told in any order."""
+        review, said = self.review_and_facts()
+        return f"{review} resumo: {'; '.join(said)}."
+
+    def review_and_facts(self) -> tuple[str, list[str]]:
+        """A review with its stars, and what it says in prose, in any order."""
         review = self.rng.choice(self.reviews)
         said = [f"sentimento {review['sentiment']}", f"{int(review['score'])} estrelas"]
         for key in PLAIN:
@@ -58,7 +69,7 @@ class Corpus:
         said.append(f"{int(late)} dias de atraso" if late is not None and late == late else "nenhum atraso contado")
         self.rng.shuffle(said)
         opening = self.rng.choice(("nota {}. ", "avaliação de {} estrelas: ", "({}) "))
-        return f"{opening.format(int(review['score']))}{review['comment']} resumo: {'; '.join(said)}."
+        return f"{opening.format(int(review['score']))}{review['comment']}", said
 
     def _record(self) -> str:
         """A sentence about a customer or a product, and the same as JSON."""
@@ -71,7 +82,7 @@ class Corpus:
             text = f"{one['product_name']} é da seção {one['category']} e custa {figure(one['price'])} reais"
             fields = {"produto": one["product_name"], "seção": one["category"], "preço": int(one["price"])}
         keys = self.rng.sample(list(fields), self.rng.randint(2, len(fields)))
-        return f"{text}. ficha: {_json({key: fields[key] for key in keys})}"
+        return f"{text}. ficha: {self.json({key: fields[key] for key in keys})}"
 
     def _query(self) -> str:
         """SQL with a comment that says what it asks."""
@@ -88,48 +99,69 @@ class Corpus:
         return self._commented(f"{measure.name} da loja", panel(self.shop, measure, self.rng.randint(2, 5), self.rng))
 
     def _advert(self) -> str:
+        return f"promoção: {self.advert(*self.offer())}"
+
+    def offer(self) -> tuple[str, str, int]:
+        """A product, a customer and a discount in percent."""
         one, who = self.rng.choice(self.goods), self.rng.choice(self.people)
-        discount = 5 * self.rng.randint(1, 12)
+        return one["product_name"], who["customer_name"], 5 * self.rng.randint(1, 12)
+
+    def advert(self, product: str, customer: str, discount: int) -> str:
         first, second = self.rng.choice((
             ("{p} com {d}% de desconto hoje na loja", "aproveite, {c}!"),
             ("atenção {c}", "{d}% de desconto em {p}, só hoje. corra!"),
             ("a loja oferece {d}% a menos em {p}", "garanta já o seu, {c}."),
         ))  # fmt: skip
-        return f"promoção: {first}. {second}".format(p=one["product_name"], c=who["customer_name"], d=discount)
+        return f"{first}. {second}".format(p=product, c=customer, d=discount)
 
-    def _words(self, n: int) -> list[str]:
+    def some_words(self, n: int) -> list[str]:
+        """n different random words."""
         return self.rng.sample(self.words, n)
 
+    def pairs(self, n: int) -> list[tuple[str, str | int]]:
+        """n random words with a random word or number each."""
+        words = self.some_words(2 * n)
+        values = [word if self.rng.random() < 0.6 else self._number() for word in words[n:]]
+        return list(zip(words[:n], values, strict=True))
+
+    def numbered(self) -> list[tuple[str, float]]:
+        """Two to five random words with different numbers of like size."""
+        n, digits = self.rng.randint(2, 5), 1 if self.rng.random() < 0.2 else 0
+        size = 5 if digits else self.rng.choice((9, 99, 99, 999, 999, 9999, 19999))
+        values: dict[float, None] = {}
+        while len(values) < n:
+            values[round(self.rng.uniform(1, size), digits)] = None
+        return list(zip(self.some_words(n), values, strict=True))
+
+    @staticmethod
+    def json(fields: dict) -> str:
+        return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+
     def _recall(self) -> str:
-        """Pairs of random words, then some of them asked again."""
-        n = self.rng.randint(2, 8)
-        pairs = list(zip(self._words(n), self._words(n), strict=True))
+        """Pairs, then some of them asked again."""
+        pairs = self.pairs(self.rng.randint(2, 8))
         asked = self.rng.choices(pairs, k=self.rng.randint(2, 6))
         link = self.rng.choice((" ", ": ", " é "))
         return "; ".join(f"{a}{link}{b}" for a, b in pairs) + ". " + ", ".join(f"{a}{link}{b}" for a, b in asked) + "."
 
     def _pairs_as_json(self) -> str:
-        """Pairs of random words and numbers, written again as JSON in another order."""
-        pairs = {a: self.rng.choice((b, self._number())) for a, b in zip(self._words(5), self._words(5), strict=True)}
+        """Pairs, some of them written again as JSON in another order."""
+        pairs = dict(self.pairs(5))
         kept = self.rng.sample(list(pairs), self.rng.randint(1, 5))
-        return "; ".join(f"{a} {b}" for a, b in pairs.items()) + ". " + _json({a: pairs[a] for a in kept})
+        return "; ".join(f"{a} {b}" for a, b in pairs.items()) + ". " + self.json({a: pairs[a] for a in kept})
 
     def _extremes(self) -> str:
         """Random words with numbers, and which is the largest and the smallest."""
-        n = self.rng.randint(2, 5)
-        size = self.rng.choice((9, 99, 99, 999, 9999))
-        digits = 1 if self.rng.random() < 0.2 else 0
-        values = [round(self.rng.uniform(1, 5 if digits else size), digits) for _ in range(n)]
-        return self._commented(self.rng.choice(self.words), list(zip(self._words(n), values, strict=True)))
+        return self._commented(self.rng.choice(self.words), self.numbered())
 
     def _spelling(self) -> str:
         """A made-up word among known ones, said again: letters are tokens too."""
         made = "".join(self.rng.choices("abcdefghijlmnopqrstuvxz", k=self.rng.randint(3, 6)))
-        a, b = self._words(2)
+        a, b = self.some_words(2)
         return f"{a} {made}; {b} {self._number()}. {a} {made}."
 
     def _number(self) -> int:
-        return self.rng.randint(0, 10 ** self.rng.randint(1, 4) - 1)
+        return self.rng.randint(0, 10 ** self.rng.randint(1, 5) - 1)
 
     def _commented(self, title: str, lines: list[tuple[str, float]]) -> str:
         (top, most), (low, least) = max(lines, key=lambda x: x[1]), min(lines, key=lambda x: x[1])
@@ -141,7 +173,3 @@ class Corpus:
             f"ordem: {', '.join(name for name, _ in sorted(lines, key=lambda x: -x[1]))}.",
         )
         return f"{title}: {listed}. {self.rng.choice(comments)}"
-
-
-def _json(fields: dict) -> str:
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))

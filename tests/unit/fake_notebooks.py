@@ -60,7 +60,7 @@ def start_runner(params_file: Path, notebooks: Path, **environment: str) -> subp
     )
 
 
-def wait_for(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
+def wait_for(condition: Callable[[], object], timeout_s: float = 120.0) -> None:
     """Waits until `condition()` holds."""
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -11,7 +11,7 @@ import torch
 
 from caderno import models
 from caderno.errors import BadInput, StageFailed
-from caderno.generation import Prompt, Sampling, generate, open_engine, request_seed
+from caderno.generation import Prompt, Sampling, generate, open_engine, plain, request_seed
 from caderno.generation.hf import HfEngine, batches
 from caderno.params.sections import EngineParams, LoraParams, ModelParams, SamplingParams
 
@@ -40,7 +40,9 @@ def test_request_seed_depends_on_every_part_and_fits_63_bits():
     assert request_seed("run", "row", 3) == request_seed("run", "row", 3)
 
 
-def test_alone_and_in_a_batch_give_the_same_text(engine):
+@pytest.mark.parametrize("noise_block", [16384, 240], ids=["one block", "a block every 2 steps"])
+def test_alone_and_in_a_batch_give_the_same_text(engine, monkeypatch, noise_block):
+    monkeypatch.setattr("caderno.generation.choosing.NOISE_BLOCK", noise_block)
     sampling = Sampling(max_new_tokens=24, samples=3)
     together = generate(engine, PROMPTS, sampling, run="r")
     alone = [c for prompt in PROMPTS for c in generate(engine, [prompt], sampling, run="r")]
@@ -112,6 +114,22 @@ def test_draws_follow_the_distribution_and_filters_hold(engine, tiny_pair):
     assert {c.token_ids[0] for c in few} == kept
 
 
+def test_noise_is_new_at_every_step_and_never_revives_a_filtered_token(monkeypatch):
+    from caderno.generation.choosing import Noise
+
+    monkeypatch.setattr("caderno.generation.choosing.NOISE_BLOCK", 2 * 50)
+    noise = Noise([1, 2, 1], torch.device("cpu"))
+    drawn = torch.stack([noise.argmax_with(torch.zeros(3, 50)) for _ in range(40)])  # (steps, B)
+    assert torch.equal(drawn[:, 0], drawn[:, 2]), "equal seeds, equal noise"
+    assert drawn[:, 0].unique().numel() > 20 and not torch.equal(drawn[:, 0], drawn[:, 1])
+    single = Noise([1], torch.device("cpu"))
+    single.argmax_with(torch.zeros(1, 50))
+    assert single.block.shape[1] == noise.block.shape[1] == 2, "steps per block: a GPU's stream depends on them"
+    only = torch.full((3, 50), -torch.inf)
+    only[:, 17] = -30.0
+    assert all((noise.argmax_with(only) == 17).all() for _ in range(40))
+
+
 def test_finish_reasons_and_no_padding(engine, tiny_pair):
     _, tokenizer = tiny_pair
     drawn = generate(engine, PROMPTS, Sampling(2.0, max_new_tokens=60, samples=8), run="r")
@@ -165,7 +183,9 @@ def test_nan_logits_are_an_error(tiny_pair):
         model.model.norm.weight[0] = torch.nan
     for logprobs in (True, False):
         with pytest.raises(StageFailed, match="not finite"):
-            generate(HfEngine(model, tiny_pair[1], 256), PROMPTS, Sampling(max_new_tokens=2, logprobs=logprobs), run="r")
+            generate(
+                HfEngine(model, tiny_pair[1], 256), PROMPTS, Sampling(max_new_tokens=2, logprobs=logprobs), run="r"
+            )
 
 
 def test_without_logprobs(engine):
@@ -183,8 +203,8 @@ def test_thinking_budget_ends_an_open_thought_and_only_that(engine, tiny_pair):
     free = generate(engine, PROMPTS, Sampling(max_new_tokens=12, samples=6), run="r")
     for c, unlimited in zip(generate(engine, PROMPTS, sampling, run="r"), free, strict=True):
         if c.row_id == "b" and len(c.token_ids) > 3:  # its prompt opens a thought
-            assert close in c.token_ids[:4] and "</think>" in c.text
-            assert c.token_ids[:3] == unlimited.token_ids[:3]
+            assert close in c.token_ids[:3] and "</think>" in c.text, "2 tokens, since the prompt holds one of 3"
+            assert c.token_ids[:2] == unlimited.token_ids[:2]
         elif c.row_id != "b" and tokenizer.convert_tokens_to_ids("<think>") not in c.token_ids:
             assert c.token_ids == unlimited.token_ids
 
@@ -233,6 +253,12 @@ def test_progress_and_nothing_to_do(engine, capsys):
     assert "3/3" in capsys.readouterr().err
 
 
+def test_plain_keeps_a_revision_only_with_its_name():
+    model = ModelParams(name="org/model", revision="v1", adapter="a", init="w", lora=LoraParams(rank=2, alpha=4))
+    assert plain(model, "org/model") == ModelParams(name="org/model", revision="v1")
+    assert plain(model, "/run/20-sft/model") == ModelParams(name="/run/20-sft/model")
+
+
 def test_sampling_from_parameters():
     params = SamplingParams(temperature=0.7, top_p=0.9, top_k=5, max_new_tokens=11)
     assert Sampling.of(params, samples=4, seed=2) == Sampling(0.7, 0.9, 5, 11, samples=4, seed=2)
@@ -267,9 +293,10 @@ def test_vllm_and_transformers_agree(tiny_model_dir):
     assert all((c.token_ids[-1] in hf.eos_ids) == (c.finish_reason == "stop") for c in first)
     with pytest.raises(BadInput, match="do not fit"):
         generate(vllm, PROMPTS, Sampling(max_new_tokens=250), run="r")
-    budget = Sampling(max_new_tokens=12, thinking_token_budget=3)
-    b = generate(vllm, PROMPTS, budget, run="r")[1]
-    assert "</think>" in b.text and b.token_ids[3] == hf.tokenizer.convert_tokens_to_ids("</think>")
+    budget = Sampling(0.0, max_new_tokens=12, thinking_token_budget=3)
+    limited = [generate(e, PROMPTS, budget, run="r") for e in (vllm, hf)]
+    assert ids_of(limited[0]) == ids_of(limited[1])
+    assert limited[0][1].token_ids[2] == hf.tokenizer.convert_tokens_to_ids("</think>")
     vllm.close()
 
 

@@ -92,9 +92,9 @@ def test_a_disk_that_fills_while_the_run_is_created_is_bad_input(tmp_path, monke
 
 
 def test_one_runner_at_a_time(tmp_path):
-    with runs.locked(tmp_path / "run"):
-        with pytest.raises(BadInput, match="another runner"), runs.locked(tmp_path / "run"):
-            pass
+    second = runs.locked(tmp_path / "run")
+    with runs.locked(tmp_path / "run"), pytest.raises(BadInput, match="another runner"), second:
+        pass
     with runs.locked(tmp_path / "run"):
         pass
 

@@ -139,7 +139,9 @@ def open_engine(source: Policy | str | Path, engine: EngineParams, model: ModelP
 
 def plain(model: ModelParams, name: str | Path) -> ModelParams:
     """`model` pointed at finished weights: what made them is not done twice."""
-    return model.model_copy(update={"name": str(name), "revision": None, "adapter": None, "init": None, "lora": None})
+    revision = model.revision if str(name) == model.name else None
+    finished = {"name": str(name), "revision": revision, "adapter": None, "init": None, "lora": None}
+    return model.model_copy(update=finished)
 
 
 def token_id(tokenizer: PreTrainedTokenizerBase, token: str) -> int | None:

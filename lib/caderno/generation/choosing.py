@@ -95,7 +95,7 @@ class Noise:
         """argmax over V of scores + Gumbel noise, (B, V) -> (B,)."""
         rows, vocabulary = scores.shape
         if self.block is None:
-            self.block = scores.new_empty(rows, max(1, NOISE_BLOCK // vocabulary), vocabulary)
+            self.block = scores.new_empty(rows, max(1, NOISE_BLOCK // vocabulary // rows), vocabulary)
         place = self.step % self.block.shape[1]
         if place == 0:
             self._refill()
@@ -110,16 +110,16 @@ class Noise:
 
 
 class ThoughtLimiter:
-    """Ends a thought by force: after `budget` tokens of it the next token is `</think>`, as in vLLM."""
+    """Ends a thought by force: after `budget` tokens of it, those in the prompt included, `</think>` (as in vLLM)."""
 
     def __init__(
         self, requests: list[Request], budget: int, tokenizer: PreTrainedTokenizerBase, device: torch.device
     ) -> None:
         self.open_id, self.close_id = tag_ids(tokenizer)
         self.budget = budget
-        open_now = [_last_tag(r.prompt_ids, self.open_id, self.close_id) == self.open_id for r in requests]
-        self.thinking = torch.tensor(open_now, device=device)  # (B,)
-        self.spent = torch.zeros(len(requests), dtype=torch.long, device=device)  # (B,)
+        spent = [_open_thought_tokens(r.prompt_ids, self.open_id, self.close_id) for r in requests]
+        self.thinking = torch.tensor([tokens is not None for tokens in spent], device=device)  # (B,)
+        self.spent = torch.tensor([tokens or 0 for tokens in spent], device=device)  # (B,)
 
     def __call__(self, chosen: torch.Tensor) -> torch.Tensor:
         """Chosen ids (B,) -> the same, `</think>` where the budget is spent."""
@@ -129,5 +129,7 @@ class ThoughtLimiter:
         return chosen
 
 
-def _last_tag(ids: list[int], *tags: int) -> int | None:
-    return next((i for i in reversed(ids) if i in tags), None)
+def _open_thought_tokens(ids: list[int], open_id: int, close_id: int) -> int | None:
+    """Tokens after a `<think>` that a prompt leaves open, None where it leaves none."""
+    last = next((back for back, token in enumerate(reversed(ids)) if token in (open_id, close_id)), None)
+    return last if last is not None and ids[-1 - last] == open_id else None

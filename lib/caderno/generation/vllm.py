@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from caderno import models
 from caderno.chat import THINK_CLOSE, THINK_OPEN, eos_ids
 from caderno.errors import BadInput, StageFailed
-from caderno.generation import Completion, Request, Sampling, completion, special_ids, tag_ids, token_id
+from caderno.generation import Completion, Request, Sampling, completion, plain, special_ids, tag_ids, token_id
 from caderno.models.loading import load_tokenizer
 from caderno.models.source import Source, resolve
 
@@ -103,7 +103,8 @@ def open_vllm(source: models.Policy | str | Path, engine: EngineParams, model: M
     """
     _import_vllm()
     if not isinstance(source, models.Policy):
-        found = resolve(str(source))
+        named = plain(model, source)
+        found = resolve(named.name, named.revision)
         return _start(found, _eos_of_files(found), load_tokenizer(found), engine, model)
     if hasattr(source.model, "get_base_model"):
         raise BadInput(

@@ -58,8 +58,13 @@ def init_from(target: Any, path: str | Path, *, tokenizer: PreTrainedTokenizerBa
     return init.init_from(target, path, tokenizer=tokenizer)
 
 
-def from_scratch(architecture: ArchitectureParams, tokenizer: PreTrainedTokenizerBase, *, seed: int) -> Policy:
-    """A randomly initialised Qwen3 with tied embeddings and one embedding row per token of `tokenizer`."""
+def from_scratch(
+    architecture: ArchitectureParams, tokenizer: PreTrainedTokenizerBase, *, seed: int | None = None
+) -> Policy:
+    """A randomly initialised Qwen3 with tied embeddings and one embedding row per token of `tokenizer`.
+
+    With a seed torch's global random state stays as it was; without one the weights are drawn from it.
+    """
     from caderno.models import scratch
 
     return scratch.from_scratch(architecture, tokenizer, seed=seed)

@@ -49,22 +49,31 @@ def named(keys: set[str] | list[str], limit: int = 6) -> str:
     return ", ".join(keys[:limit]) + more
 
 
-def require_complete(found: dict[str, Any], where: str) -> None:
-    """`found` is transformers' loading info. A missing weight would have been drawn at random."""
-    shapes = [
-        f"{key} is {list(got)} in the file, {list(want)} in the model" for key, got, want in found["mismatched_keys"]
-    ]
-    problems = [f"missing weights: {named(found['missing_keys'])}"] if found["missing_keys"] else []
-    problems += [f"wrong shapes: {named(shapes)}"] if shapes else []
-    problems += [str(message) for message in found["error_msgs"]]
+def require_complete(model: PreTrainedModel, found: dict[str, Any], where: str) -> None:
+    """`found` is transformers' loading info. A missing weight would have been drawn at random, and a layer's weight
+    that the model has no place for (Qwen3's q_norm under a Llama config) makes another function of the rest.
+    """
+    pairs = found["mismatched_keys"]
+    shapes = [f"{key} is {list(got)} in the file, {list(want)} in the model" for key, got, want in pairs]
+    groups = {
+        "missing weights": found["missing_keys"],
+        "wrong shapes": shapes,
+        "weights of layers that config.json has no place for": unused_in_layers(model, found["unexpected_keys"]),
+        "errors": found["error_msgs"],
+    }
+    problems = [f"{what}: {named(list(keys))}" for what, keys in groups.items() if keys]
     if problems:
         raise BadInput(
-            "; ".join(problems)
-            + (f"; not expected: {named(found['unexpected_keys'])}" * bool(found["unexpected_keys"])),
+            "; ".join(problems),
             expected="a file for every weight that config.json describes",
             where=where,
             mend="Nothing is initialised at random in their place: copy the weights again, or correct config.json.",
         )
+
+
+def unused_in_layers(model: PreTrainedModel, unexpected: set[str]) -> list[str]:
+    """Unexpected keys inside the decoder; what lies outside it (a value head, a vision tower) may be left out."""
+    return [key for key in unexpected if key.startswith(f"{model.base_model_prefix}.")]
 
 
 def require_tie(model: PreTrainedModel, where: str) -> None:

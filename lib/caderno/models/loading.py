@@ -73,7 +73,7 @@ def _pretrained(source: Source, params: ModelParams) -> PreTrainedModel:
         )
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise _unreadable("model", source, error) from error
-    checks.require_complete(found, source.name)
+    checks.require_complete(model, found, source.name)
     return model
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from caderno.errors import BadInput
 from caderno.models import Policy, checks
 
 if TYPE_CHECKING:
@@ -16,28 +15,24 @@ if TYPE_CHECKING:
     from caderno.params.training_sections import ArchitectureParams
 
 
-def from_scratch(architecture: ArchitectureParams, tokenizer: PreTrainedTokenizerBase, *, seed: int) -> Policy:
-    """See `caderno.models.from_scratch`. The global random state is left as it was."""
+def from_scratch(architecture: ArchitectureParams, tokenizer: PreTrainedTokenizerBase, *, seed: int | None) -> Policy:
+    """See `caderno.models.from_scratch`."""
     import torch
     from transformers import Qwen3ForCausalLM
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = Qwen3ForCausalLM(qwen3_config(architecture, tokenizer))
+    config = qwen3_config(architecture, tokenizer)
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        model = Qwen3ForCausalLM(config)
     info = {"source": "scratch", "seed": seed, **checks.describe(model, tokenizer)}
     return Policy(model, tokenizer, info)
 
 
 def qwen3_config(architecture: ArchitectureParams, tokenizer: PreTrainedTokenizerBase) -> Qwen3Config:
-    """Transformers' config. Raises BadInput when the query heads cannot share the key-value heads evenly."""
+    """Transformers' config: tied embeddings, float32, end and padding as the tokenizer has them."""
     from transformers import Qwen3Config
 
-    if architecture.heads % architecture.kv_heads:
-        raise BadInput(
-            f"{architecture.heads} heads over {architecture.kv_heads} kv heads",
-            expected="heads divisible by kv_heads",
-            where="pretrain.architecture",
-        )
     return Qwen3Config(
         vocab_size=len(tokenizer),
         hidden_size=architecture.hidden_size,

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from caderno.errors import BadInput
 from caderno.plots.style import AFTER, LOSS, Picture, empty, picture, style
@@ -57,8 +58,19 @@ def ends(values: pd.Series) -> tuple[float, float]:
 
 
 def window(n: int) -> int:
-    """Steps in the running mean: an odd eighth of n, so that a trend survives and the noise does not."""
-    return max(3, n // 8 // 2 * 2 + 1) if n >= 12 else 1
+    """Steps in the running mean: an odd eighth of n, at most 31, so that a trend survives and the noise does not."""
+    return min(31, max(3, n // 8 // 2 * 2 + 1)) if n >= 12 else 1
+
+
+def running_mean(values: pd.Series) -> pd.Series:
+    """Mean over `window(n)` steps around each, always centred; near the ends down to half as wide, then none.
+
+    A window cut on one side would bend the curve there: on a falling loss it starts too low.
+    """
+    array, n = values.to_numpy(), len(values)
+    reach = np.minimum(window(n) // 2, np.minimum(np.arange(n), np.arange(n)[::-1]))
+    inner = [i for i in range(n) if reach[i] >= window(n) // 4]
+    return pd.Series([array[i - reach[i] : i + reach[i] + 1].mean() for i in inner], index=values.index[inner])
 
 
 def training_curves(
@@ -67,7 +79,7 @@ def training_curves(
     labels: Mapping[str, tuple[str, str]] | None = None,
     title: str | None = None,
 ) -> Picture:
-    """One panel per key over optimizer steps: points as logged, a running mean, held-out `eval_` values as squares.
+    """One panel per key over optimizer steps: points as logged, a running mean, held-out `eval_` values in orange.
 
     metrics: lines of a metrics.jsonl, each with `step`. labels: key -> (name, unit) beside or instead of LABELS.
     Axes begin at 0. A key that no line has is said to be "not logged". Raises BadInput for lines that cannot be read.
@@ -79,10 +91,10 @@ def training_curves(
     rows = math.ceil(len(keys) / columns)
     with style():
         figure = picture(2.25 * rows, title or _finding(found, names), _curve_note(metrics, keys, n))
-        panels = figure.subplots(rows, columns, squeeze=False).flat
+        panels = list(figure.subplots(rows, columns, squeeze=False).flat)
         for axes, key in zip(panels, keys, strict=False):
             draw_curve(axes, found[key], *names.get(key, (key, "")), heldout=series(metrics, f"eval_{key}"))
-        for axes in list(panels)[len(keys) :]:
+        for axes in panels[len(keys) :]:
             axes.remove()
     return figure
 
@@ -94,9 +106,9 @@ def draw_curve(axes: Axes, values: pd.Series, name: str, unit: str, heldout: pd.
         return empty(axes, "not logged")
     _points_and_line(axes, values)
     if heldout is not None and len(heldout):
-        axes.plot(heldout.index, heldout, "s-", color=LOSS, markersize=4.5, linewidth=1, markerfacecolor="white")
+        _squares(axes, heldout)
     first, last = ends(values)
-    ends_text = f"{first:.3g} → {last:.3g}"
+    ends_text = f"{first:.3g} → {last:.3g}".replace("-", "−")
     axes.annotate(ends_text, (0, 1), xycoords="axes fraction", xytext=(0, 6), textcoords="offset points", color=AFTER)
     axes.set_xlabel("optimizer step")
     axes.set_ylabel(unit)
@@ -104,11 +116,19 @@ def draw_curve(axes: Axes, values: pd.Series, name: str, unit: str, heldout: pd.
 
 
 def _points_and_line(axes: Axes, values: pd.Series) -> pd.Series:
-    """Points as logged and their running mean (narrower at both ends); returns the latter."""
-    axes.plot(values.index, values, ".", color=AFTER, alpha=0.4, markersize=5.5, markeredgewidth=0)
-    smooth = values.rolling(window(len(values)), center=True, min_periods=1).mean()
-    axes.plot(smooth.index, smooth, color=AFTER)
+    """Points as logged and their running mean, which is returned; few points are joined instead."""
+    few = window(len(values)) == 1
+    axes.plot(values.index, values, ".", color=AFTER, alpha=1 if few else 0.4, markersize=8 if few else 5.5, mew=0)
+    smooth = running_mean(values)
+    axes.plot(smooth.index, smooth, color=AFTER, linewidth=0.8 if few else None)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
     return smooth
+
+
+def _squares(axes: Axes, heldout: pd.Series) -> None:
+    """Held-out values; more than twenty are a line alone."""
+    marker = "s" if len(heldout) <= 20 else ""
+    axes.plot(heldout.index, heldout, marker=marker, color=LOSS, markersize=5, linewidth=1.2, markerfacecolor="white")
 
 
 def losses(metrics: Sequence[Mapping], title: str | None = None) -> Picture:
@@ -125,7 +145,7 @@ def losses(metrics: Sequence[Mapping], title: str | None = None) -> Picture:
             empty(axes, "no loss was logged")
             return figure
         smooth = _points_and_line(axes, train)
-        axes.plot(heldout.index, heldout, "s-", color=LOSS, markersize=5, linewidth=1.2, markerfacecolor="white")
+        _squares(axes, heldout)
         axes.set_xlabel("optimizer step")
         axes.set_ylabel("loss, nats per token")
         _from_zero(axes, train, heldout)
@@ -156,7 +176,7 @@ def _from_zero(axes: Axes, values: pd.Series, heldout: pd.Series | None) -> None
     low, high = min(0.0, float(both.min())), float(both.max())
     room = 0.08 * ((high - low) or 1.0)
     axes.set_ylim(low - (room if low < 0 else 0), high + room)
-    axes.locator_params(nbins=5)
+    axes.locator_params(axis="y", nbins=5)
     axes.margins(x=0.02)
 
 
@@ -165,17 +185,19 @@ def _finding(found: Mapping[str, pd.Series], names: Mapping[str, tuple[str, str]
     key, values = next(iter(found.items()))
     if values.empty:
         return f"{names.get(key, (key,))[0].capitalize()} was not logged"
+    name, step = names.get(key, (key,))[0].capitalize(), int(values.index[-1])
+    if len(values) == 1:
+        return f"{name} is {values.iloc[0]:.2f} at step {step}, the only one logged"
     first, last = ends(values)
-    steps = f"in {int(values.index[-1])} steps"
-    return f"{names.get(key, (key,))[0].capitalize()} went from {first:.2f} to {last:.2f} {steps}"
+    return f"{name} went from {first:.2f} to {last:.2f} in {step} steps"
 
 
 def _curve_note(metrics: Sequence[Mapping], keys: Sequence[str], n: int) -> str:
     """What points, line and squares are."""
     text = f"Points: logged steps. Line: running mean of {window(n)}. " if window(n) > 1 else "Points: logged steps. "
     k = max(1, min(ENDS, n // 2))
-    text += f"Numbers: means of the first and last {k} steps."
-    return text + " Squares: held-out rows." if any(len(series(metrics, f"eval_{key}")) for key in keys) else text
+    text += f"Numbers: means of the first and last {k} steps." if k > 1 else ""
+    return text + " Orange: held-out rows." if any(len(series(metrics, f"eval_{key}")) for key in keys) else text
 
 
 def _loss_finding(train: pd.Series, heldout: pd.Series) -> str:
@@ -189,4 +211,4 @@ def _loss_finding(train: pd.Series, heldout: pd.Series) -> str:
 
 def _loss_note(train: pd.Series, heldout: pd.Series) -> str:
     text = f"Points: logged steps. Line: running mean of {window(len(train))}." if window(len(train)) > 1 else ""
-    return f"{text} Squares: held-out rows." if len(heldout) else f"{text} No held-out loss was logged."
+    return f"{text} Orange: held-out rows." if len(heldout) else f"{text} No held-out loss was logged."

@@ -5,7 +5,6 @@ It reads a run directory's artifacts and nothing else; a run without validation 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -14,6 +13,7 @@ from caderno.errors import BadInput
 from caderno.plots.curves import draw_curve, series
 from caderno.plots.style import AFTER, Picture, picture, style, temperature_name
 from caderno.plots.validation import arms_of, dumbbells, find, finding, key_of, tasks_of, temperatures_of
+from caderno.runs.files import read_json, whole_lines
 
 RESULT = Path("40-validation") / "result.json"
 METRICS = Path("30-grpo") / "metrics.jsonl"
@@ -25,8 +25,8 @@ def readme_hero(run_dir: Path | str) -> Picture:
     Raises BadInput when the run has no 40-validation/result.json or no 30-grpo/metrics.jsonl.
     """
     run_dir = Path(run_dir)
-    result = json.loads(_read(run_dir / RESULT))
-    metrics = [json.loads(line) for line in _read(run_dir / METRICS).splitlines()]
+    result = read_json(_there(run_dir / RESULT))
+    metrics = list(whole_lines(_there(run_dir / METRICS)))
     temperatures = sorted(temperatures_of(result), reverse=True)
     tasks = tasks_of(result)
     with style():
@@ -52,13 +52,14 @@ def _overall(axes: Axes, result: dict, temperature: float) -> None:
 def _note(result: dict) -> str:
     confidence = f"{100 * result.get('confidence', 0.95):g} %"
     return (
-        f"{result.get('n_prompts', '?')} unseen prompts, the same for both; bars are {confidence} intervals; bold: the "
-        "paired difference's interval leaves 0 out. Right: reward of the training rollouts, and its running mean."
+        f"{result.get('n_prompts', '?')} test prompts, the same for both; bars are {confidence} intervals; bold: the "
+        "paired difference's interval leaves 0 out. Right: reward of the training rollouts, means of the first and "
+        "last steps."
     )
 
 
-def _read(path: Path) -> str:
+def _there(path: Path) -> Path:
     if not path.is_file():
         mend = "Run the stage first; a run that has not got so far has no picture yet."
         raise BadInput("no such file", expected="the stage's artifact", where=str(path), mend=mend)
-    return path.read_text(encoding="utf-8")
+    return path

@@ -19,7 +19,6 @@ from caderno.plots.style import (
     MUTED,
     Picture,
     arm_name,
-    empty,
     picture,
     style,
     task_name,
@@ -57,7 +56,7 @@ def calibration(result: Mapping, title: str | None = None) -> Picture:
 def _reward(axes: Axes, y: float, estimate: Mapping, colour: str) -> None:
     if estimate["low"] is not None:
         axes.plot([estimate["low"], estimate["high"]], [y, y], color=colour, linewidth=1.4)
-    axes.plot(estimate["value"], y, "o", color=colour, markersize=6)
+    axes.plot(estimate["value"], y, "o", color=colour, markersize=6, clip_on=False)
 
 
 def _ceiling(axes: Axes, y: float, share: float, colour: str) -> None:
@@ -92,7 +91,8 @@ def _finish_calibration(panels: Sequence[Axes], rows: Sequence[Mapping], tasks: 
         panels[2].set_xlim(0, 1.35 * max(1.0, *thoughts))
         panels[2].locator_params(axis="x", nbins=4)
     else:
-        panels[2].text(0.5, 0.5, "no thoughts in these completions", transform=panels[2].transAxes, ha="center")
+        middle = {"transform": panels[2].transAxes, "ha": "center", "va": "center", "color": MUTED, "fontsize": 9.5}
+        panels[2].text(0.5, 0.5, "no thoughts in\nthese completions", **middle)
         panels[2].set_xticks([])
 
 
@@ -102,8 +102,9 @@ def _calibration_finding(rows: Sequence[Mapping]) -> str:
     weak = min(training, key=lambda row: row["mean_reward"]["value"])
     cut = max(training, key=lambda row: row["ceiling_share"])
     reward = f"{task_name(weak['task'])} scores lowest at the start ({weak['mean_reward']['value']:.2f})"
-    share = f"{task_name(cut['task'])} is cut most ({100 * cut['ceiling_share']:.0f} %)"
-    text = f"{reward}; {share if cut['ceiling_share'] else 'nothing is cut at the ceiling'}"
+    who = " and" if cut["task"] == weak["task"] else f"; {task_name(cut['task'])}"
+    share = f"{who} is cut most ({100 * cut['ceiling_share']:.0f} %)"
+    text = reward + (share if cut["ceiling_share"] else "; nothing is cut at the ceiling")
     return text[0].upper() + text[1:]
 
 
@@ -128,11 +129,12 @@ def score_distribution(samples: Sequence[Mapping], title: str | None = None) -> 
     with style():
         figure = picture(0.2 + 1.5 * -(-len(tasks) // 2), title or _spread(scored), _spread_note(frame), _arm_key(arms))
         panels = list(figure.subplots(-(-len(tasks) // 2), 2, squeeze=False, sharex=True).flat)
-        for axes, task in zip(panels, tasks, strict=False):
+        for i, (axes, task) in enumerate(zip(panels, tasks, strict=False)):
             _histogram(axes, scored[scored["task"] == task], arms, task)
+            axes.tick_params(labelbottom=i + 2 >= len(tasks))
+            axes.set_xlabel("score" if i + 2 >= len(tasks) else "")
         for axes in panels[len(tasks) :]:
-            empty(axes, "")
-            axes.set_axis_off()
+            axes.remove()
     return figure
 
 
@@ -154,8 +156,6 @@ def _histogram(axes: Axes, scored: pd.DataFrame, arms: Sequence[str], task: str)
     axes.grid(axis="x", visible=False)
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
     axes.locator_params(axis="y", nbins=4)
-    if axes.get_subplotspec().is_last_row():
-        axes.set_xlabel("score")
 
 
 def _spread(scored: pd.DataFrame) -> str:

@@ -130,11 +130,11 @@ def finding(result: Mapping) -> str:
     """A title that says what happened overall, by the rule of `stats.reading`, worst case included."""
     before, after = (arm_name(arm) for arm in arms_of(result))
     overall = [
-        f"{temperature_name(temperature)}: {_change(pair['mean_reward'])}"
+        f"{_change(pair['mean_reward'])} {'greedy' if temperature == 0 else f'at {temperature_name(temperature)}'}"
         for temperature in sorted(temperatures_of(result), reverse=True)
         if (pair := find(result["paired"], temperature=temperature, task="all")) is not None
     ]
-    return f"{after} against {before}, mean reward – {'; '.join(overall) or 'task by task'}"
+    return f"{after} against {before}, mean reward: {', '.join(overall) or 'task by task'}"
 
 
 def _change(pair: Mapping) -> str:

@@ -5,8 +5,14 @@ It offers what other modules may use; the work is in the modules that it re-expo
 
 from __future__ import annotations
 
+import functools
+import json
+from typing import Any
+
+from caderno.errors import BadInput
 from caderno.shop.generator import PROFILES, generate, load_profile
-from caderno.shop.profile import PRAISES, PROBLEMS, REQUESTS, SENTIMENTS, SPLITS, Pools, Profile, ReviewFacts
+from caderno.shop.olist import load_olist
+from caderno.shop.profile import PRAISES, PROBLEMS, REQUESTS, SENTIMENTS, SPLITS, Pools, Profile, ReviewFacts, split_of
 from caderno.shop.tables import SCHEMA, Shop, sentiment_of
 
 __all__ = [
@@ -22,6 +28,31 @@ __all__ = [
     "ReviewFacts",
     "Shop",
     "generate",
+    "load_olist",
     "load_profile",
+    "rebuild",
     "sentiment_of",
+    "split_of",
 ]
+
+MAKERS = {"shop": (generate, ("seed", "split", "orders", "profile")), "olist": (load_olist, ("path", "split"))}
+
+
+def rebuild(source: dict[str, Any]) -> Shop:
+    """The shop that `Shop.source` describes. Equal sources give one shop, kept for the process: do not write to it.
+
+    Raises BadInput for a source of no known kind or with keys missing or unknown.
+    """
+    maker = MAKERS.get(source.get("source"))
+    if maker is None:
+        raise BadInput(f"shop source {source.get('source')!r}", expected=f"one of {', '.join(MAKERS)}")
+    if sorted(source) != sorted((*maker[1], "source")):
+        raise BadInput(f"shop source with keys {', '.join(sorted(source))}", expected=f"source, {', '.join(maker[1])}")
+    return _rebuilt(json.dumps(source, sort_keys=True))
+
+
+@functools.lru_cache(maxsize=16)
+def _rebuilt(canonical: str) -> Shop:
+    source = json.loads(canonical)
+    make, _ = MAKERS[source.pop("source")]
+    return make(**source)

@@ -61,10 +61,10 @@ def _phrase(
 
 
 def _opening(rng: random.Random, facts: ReviewFacts, speaker: Speaker, words: int) -> list[str]:
-    """Small talk before the matter. Who a dress or a perfume is for is left open: it might not suit them."""
+    """Small talk before the matter. Who a dress or pet food is for is left open: it might not suit them."""
     if rng.random() >= (0.0, 0.35, 0.70)[words]:
         return []
-    personal = full_words.kinds().get(facts.product or "") in ("tecido", "calcado", "frasco")
+    personal = full_words.kinds().get(facts.product or "") in ("tecido", "calcado", "frasco", "seco")
     return [say(rng, rng.choice(extras.OPENING_TALK if personal or rng.random() < 0.65 else extras.GIFT_FOR), speaker)]
 
 

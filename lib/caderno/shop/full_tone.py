@@ -39,7 +39,8 @@ TONES = {
     """),
     4: lines("""
         gostei[| bastante| da compra]
-        [gostei|curti][| bastante] {D}
+        gostei[| bastante] {D}
+        curti [bastante |]{S}
         [bom|boa compra|tudo certo|tudo ok|tudo tranquilo|foi uma boa compra]
         [estou|fiquei|to] [satisfeit{g}|content{g}][| com a compra]
         no geral [gostei|to satisfeit{g}|foi bom|fiquei content{g}]
@@ -109,7 +110,6 @@ FORGIVING = lines("""
     no geral [gostei|to satisfeit{g}|fiquei content{g}|a compra foi boa]
     [não tiro estrela por isso|por mim tá perdoado|acontece|faz parte|relevei]
     [gostei|gostei bastante|to gostando] {D}
-    {S} [me conquistou|era o que eu queria]
     a compra [foi boa|me deixou feliz|no geral foi tranquila]
     [no fim deu tudo certo|no fim fiquei feliz|terminei satisfeit{g}]
 """)

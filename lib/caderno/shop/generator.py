@@ -121,7 +121,7 @@ def _orders(rng: np.random.Generator, customers: pd.DataFrame, orders: int) -> p
 def _day_weights() -> np.ndarray:
     """Probability of each day: season, weekday, steady growth, and the week of Black Friday."""
     days = pd.date_range(pd.Timestamp(FIRST_DAY), periods=DAYS)
-    weights = MONTH_WEIGHT[days.month - 1] * WEEKDAY_WEIGHT[days.weekday] * np.linspace(1.0, 1.8, DAYS)
+    weights = MONTH_WEIGHT[days.month - 1] * WEEKDAY_WEIGHT[days.day_of_week] * np.linspace(1.0, 1.8, DAYS)
     weights = weights * np.where((days.month == 11) & (days.day >= 22) & (days.day <= 28), 2.5, 1.0)
     return weights / weights.sum()
 

@@ -21,8 +21,8 @@ SILENT = 0.12
 STARS = {
     "nenhum": (1, 1, 6, 22, 70),
     "atraso": (34, 16, 24, 18, 8),
-    "defeito": (52, 18, 18, 9, 3),
-    "produto_errado": (55, 18, 17, 8, 2),
+    "defeito": (56, 19, 19, 5, 1),
+    "produto_errado": (58, 19, 17, 5, 1),
     "nao_chegou": (82, 12, 6, 0, 0),
     "atendimento": (55, 20, 18, 6, 1),
 }
@@ -51,7 +51,7 @@ def review_tables(seed: str, voice: Profile, tables: dict[str, pd.DataFrame]) ->
     rng = random.Random(seed)
     rows: list[dict] = []
     labels: list[dict] = []
-    for order in _orders_in_full(rng, tables):
+    for order in _orders_in_full(tables):
         if rng.random() >= REVIEWED.get(order["status"], REVIEWED_UNDELIVERED):
             continue
         facts = draw_facts(rng, order)
@@ -71,8 +71,8 @@ def label_frame(labels: list[dict]) -> pd.DataFrame:
     return made.where(made.notna(), None)
 
 
-def _orders_in_full(rng: random.Random, tables: dict[str, pd.DataFrame]) -> list[dict]:
-    """Each order with its buyer, its delivery and the product of one of its lines."""
+def _orders_in_full(tables: dict[str, pd.DataFrame]) -> list[dict]:
+    """Each order with its buyer, its delivery and the product of its first line."""
     lines = tables["items"].merge(tables["products"][["product_id", "product_name"]], on="product_id")
     lines = lines.sort_values(["order_id", "item_number"])
     first = lines.drop_duplicates("order_id")[["order_id", "product_name"]]
@@ -133,11 +133,12 @@ def _recommends(rng: random.Random, score: int) -> bool | None:
 
 
 def _request(rng: random.Random, problem: str, score: int) -> str:
-    """Something is asked for in half of the reviews with a problem, unless the stars say that all is well."""
+    """Something is asked for in half of the reviews with a problem; the contented never want their money back."""
     if problem == "nenhum" and score > 2:
         return "nada"
     wants = 0.10 if problem == "nenhum" else 0.50 if score <= 3 else 0.15
-    return rng.choice(REQUESTS_FOR[problem]) if rng.random() < wants else "nada"
+    fitting = [request for request in REQUESTS_FOR[problem] if score <= 3 or request != "reembolso"]
+    return rng.choice(fitting) if rng.random() < wants else "nada"
 
 
 def _praise(rng: random.Random, problem: str, score: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from caderno.shop.profile import PRAISES, PROBLEMS, REQUESTS, SENTIMENTS
+from caderno.shop.profile import PRAISES, PROBLEMS, REQUESTS, SENTIMENTS, split_of
 from caderno.tasks.base import Score, answer_of, fold, make_row, need, nothing, rng_for, scored
 
 if TYPE_CHECKING:
@@ -45,15 +45,20 @@ SYSTEM_PROMPT = {
 
 
 def rows(shop: Shop, n: int, seed: int) -> list[dict]:
-    """n rows: a review in, its ten fields out. Raises BadInput when the shop has fewer reviews with a comment."""
+    """n rows: a review in, its ten fields out; no text twice. Raises BadInput when the shop has fewer such reviews."""
     reviews = shop.tables["reviews"]
     reviews = reviews[reviews["comment"].notna()].merge(shop.labels, on="review_id", suffixes=("", "_label"))
     owners = shop.tables["orders"].set_index("order_id")["customer_id"].to_dict()
     records = reviews.to_dict("records")
     rng_for(NAME, shop, seed).shuffle(records)
-    seen: set[str] = set()
-    distinct = [r for r in records if not (_user(r) in seen or seen.add(_user(r)))]
+    distinct = list({_user(record): record for record in records if _belongs(record, shop.split)}.values())
     return [_row(shop, r, owners, i, seed) for i, r in enumerate(need(distinct, n, NAME, shop))]
+
+
+def _belongs(review: dict, split: str) -> bool:
+    """A review that names nobody and nothing could stand in any split: it belongs where its text hashes to."""
+    named = (review.get(kind) for kind in ("product", "city", "customer"))
+    return any(isinstance(name, str) for name in named) or split_of(_user(review)) == split
 
 
 def _user(review: dict) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from caderno.shop.profile import split_of
 from caderno.tasks.base import Score, answer_of, fold, make_row, need, nothing, numbers, rng_for, says, scored
 
 if TYPE_CHECKING:
@@ -47,10 +48,13 @@ TEMPLATES = (
 def rows(shop: Shop, n: int, seed: int) -> list[dict]:
     """n rows, each a customer, a product of the shop and a discount. Raises BadInput without names to draw on."""
     rng = rng_for(NAME, shop, seed)
-    products = shop.tables["products"]
-    names = products["product_name"].fillna(products["category"]).dropna().unique().tolist()
-    customers = shop.tables["customers"]["customer_name"].dropna().unique().tolist() or ["cliente"]
-    pairs = [(c, p) for c in sorted(customers) for p in sorted(names)]
+    products, customers = shop.tables["products"], shop.tables["customers"]["customer_name"].dropna().unique()
+    names = products["product_name"].dropna().unique()
+    if not len(
+        names
+    ):  # Olist names categories, not products; a category stands in all splits, so a hash deals them out
+        names = [c for c in products["category"].dropna().unique() if split_of(c) == shop.split]
+    pairs = [(c, p) for c in (sorted(customers) or [None]) for p in sorted(names)]
     need(pairs, min(n, 1), NAME, shop)
     drawn: dict[tuple, None] = {}
     for _ in range(20 * n):
@@ -60,15 +64,16 @@ def rows(shop: Shop, n: int, seed: int) -> list[dict]:
     return [_row(shop, *facts, i, seed, rng) for i, facts in enumerate(need(list(drawn), n, NAME, shop))]
 
 
-def _row(shop: Shop, customer: str, product: str, discount: int, index: int, seed: int, rng) -> dict:
+def _row(shop: Shop, customer: str | None, product: str, discount: int, index: int, seed: int, rng) -> dict:
     facts = {"customer": customer, "product": product, "discount": discount}
-    gold = rng.choice(TEMPLATES).format(**facts)
-    user = f"cliente: {customer}. produto: {product}. desconto: {discount}%."
+    greeted = customer or "olá"
+    gold = rng.choice(TEMPLATES).format(customer=greeted, product=product, discount=discount)
+    user = f"produto: {product}. desconto: {discount}%."
     profile = shop.source.get("profile", "full")
     return make_row(
-        NAME, shop, index, seed, SYSTEM_PROMPT[profile], user, f"{customer}; {product}; {discount}%.",
-        gold if profile == "small" else gold[0].upper() + gold[1:],
-        entities=[f"customer:{customer}", f"product:{product}"],
+        NAME, shop, index, seed, SYSTEM_PROMPT[profile], f"cliente: {customer}. {user}" if customer else user,
+        f"{greeted}; {product}; {discount}%.", gold if profile == "small" else gold[0].upper() + gold[1:],
+        entities=[f"product:{product}", *([f"customer:{customer}"] if customer else [])],
         facts=facts,
     )  # fmt: skip
 
@@ -81,7 +86,7 @@ def score(row: dict, completion: str) -> Score:
         return nothing("resposta vazia")
     shape = MIN_CHARACTERS <= len(text) <= MAX_CHARACTERS and "\n" not in text
     grounded = {
-        f"não chama {facts['customer']}": says(text, facts["customer"]),
+        f"não chama {facts['customer']}": facts["customer"] is None or says(text, facts["customer"]),
         f"não diz {facts['product']}": says(text, facts["product"]),
         "figura que não está no pedido ou desconto ausente": numbers(text) == [float(facts["discount"])],
     }
@@ -100,5 +105,5 @@ def _manner(row: dict, text: str) -> dict[str, bool]:
         "frase pronta": not any(says(text, phrase) for phrase in BOILERPLATE),
         "não parece português": len(PORTUGUESE.intersection(text.casefold().split())) >= 2,
         "palavras repetidas": len(words) > 0 and len(set(words)) / len(words) > 0.7,
-        "copia o pedido": fold(row["prompt"][-1]["content"])[:40] not in fold(text) and "cliente:" not in fold(text),
+        "copia o pedido": fold(row["prompt"][-1]["content"])[:40] not in fold(text) and "produto:" not in fold(text),
     }

@@ -5,7 +5,6 @@ It judges nothing: rules that watch a run belong to `caderno.guards`.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
     from caderno.runs import Stage
 
-HEADLESS = "CADERNO_HEADLESS"  # set by the runner: nobody watches, so lines instead of bars
 LINES_PER_RUN = 10
 TOLD = ("loss", "eval_loss", "reward", "eval_reward", "entropy", "completions/mean_length", "learning_rate")
 
@@ -31,7 +29,7 @@ class StageCallback(TrainerCallback):
         if "train_runtime" not in values:  # the closing summary is no step
             self.stage.metrics(step=state.global_step, max_steps=state.max_steps, **values)
         every = max(1, state.max_steps // LINES_PER_RUN)
-        if os.environ.get(HEADLESS) and (state.global_step % every == 0 or "eval_loss" in values):
+        if not self.stage.watched and (state.global_step % every == 0 or "eval_loss" in values):
             told = ", ".join(f"{key} {values[key]:.4g}" for key in TOLD if key in values)
             print(f"step {state.global_step}/{state.max_steps}: {told}", flush=True)
 
@@ -47,7 +45,6 @@ def common_arguments(stage: Stage) -> dict:
     import torch
 
     gpu = torch.cuda.is_available()
-    watched = not os.environ.get(HEADLESS)
     return {
         "output_dir": str(stage.directory / "checkpoints"),
         "use_cpu": not gpu,
@@ -58,7 +55,7 @@ def common_arguments(stage: Stage) -> dict:
         "report_to": ["wandb"] if stage.params.tracking.mode != "disabled" else [],
         "run_name": stage.params.name,
         "logging_nan_inf_filter": False,
-        "disable_tqdm": not watched,
+        "disable_tqdm": not stage.watched,
         "gradient_checkpointing": stage.params.model.gradient_checkpointing,
         "restore_callback_states_from_checkpoint": True,
         "dataloader_pin_memory": gpu,
@@ -75,7 +72,7 @@ def run(trainer: Trainer, stage: Stage) -> float:
     from caderno.runs import newest_complete_checkpoint
 
     trainer.remove_callback(PrinterCallback)
-    if os.environ.get(HEADLESS):
+    if not stage.watched:
         trainer.remove_callback(ProgressCallback)
     trainer.add_callback(StageCallback(stage))
     checkpoint = newest_complete_checkpoint(stage.directory / "checkpoints")

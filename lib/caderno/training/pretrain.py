@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 BUCKET_BATCHES = 16  # batches whose documents are sorted by length together
 WORD_DOCUMENTS = 400  # documents of each kind that the vocabulary is read from
+WORD_ORDERS, WORD_ROWS = 1000, 150  # the shop and the task rows that the vocabulary is read from, per split
 WARMUP_STEPS = 50
 
 
@@ -36,13 +37,13 @@ def build_tokenizer(params: Params) -> PreTrainedTokenizerFast:
     """The tokenizer of every word the small profile can say, in any split and any task."""
     texts = ["system user assistant"]
     for split in shop.SPLITS:
-        source = data.open_shop(split, params.seed, profile="small", orders=params.data.orders)
+        source = data.open_shop(split, params.seed, orders=WORD_ORDERS)
         for task in tasks.TASKS.values():
-            for row in task.rows(source, 150, params.seed):
+            for row in task.rows(source, WORD_ROWS, params.seed):
                 texts += [row["gold"], *(message["content"] for message in row["prompt"])]
         pools = shop.load_profile("small").pools(split)
         texts += [*pools.customers, *(f"{c} {s}" for c, s in pools.cities), *(f"{p} {c}" for p, c, _ in pools.products)]
-    corpus = Corpus(data.open_shop("train", params.seed, orders=params.data.orders), ["palavra"] * 8, params.seed)
+    corpus = Corpus(data.open_shop("train", params.seed, orders=WORD_ORDERS), ["palavra"] * 20, params.seed)
     kinds = dict.fromkeys([*corpus.documents_by_kind, *corpus.drills_by_kind])
     texts += [kind() for kind in kinds if kind.__name__ != "_spelling" for _ in range(WORD_DOCUMENTS)]
     return tokenizer.build(texts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from caderno.errors import BadInput
 from caderno.runs import files
 from caderno.runs.paths import resolve
 from caderno.writeup import images, people
@@ -15,6 +16,8 @@ from caderno.writeup.artifacts import read_run
 from caderno.writeup.report import render
 
 __all__ = ["write"]
+
+MEND = "Set writeup.directory, or null for none besides the run."
 
 
 def write(run_dir: Path | str, directory: str | None = None) -> Path:
@@ -30,7 +33,7 @@ def write(run_dir: Path | str, directory: str | None = None) -> Path:
     record = read_run(Path(run_dir))
     report = record.run_dir / "report.md"
     stem = f"{record.date}-{record.name}"
-    published = resolve(directory) / f"{stem}.md" if directory else None
+    published = _place(directory) / f"{stem}.md" if directory else None
     kept = people.gather([path for path in (published, report) if path])
     pictures = images.draw(record)
     texts = {report: render(record, kept, pictures, "figures")}
@@ -42,3 +45,11 @@ def write(run_dir: Path | str, directory: str | None = None) -> Path:
     for path, text in texts.items():
         files.write_text(path, text)
     return published or report
+
+
+def _place(directory: str) -> Path:
+    """Where the published copy goes; it may not exist yet, but nothing else may stand there."""
+    place = resolve(directory)
+    if place.exists() and not place.is_dir():
+        raise BadInput("not a directory", expected="a directory for write-ups", where=str(place), mend=MEND)
+    return place

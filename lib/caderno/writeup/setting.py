@@ -89,7 +89,10 @@ def parameter_differences(record: RunRecord) -> tuple[str, Table | None]:
     file = path / "params.yaml" if path.is_dir() else path
     if not file.is_file():
         return f"The parent {name} is not there, so no differences are told.", None
-    found = parameters.difference(parameters.load(file), record.params)
+    before, why = _loaded(file)
+    if before is None:
+        return f"The parent {name} no longer loads, so no differences are told: {words.plain(why)}", None
+    found = parameters.difference(before, record.params)
     rows = [
         (words.code(key), words.code(_value(before)), words.code(_value(after)))
         for key, before, after in found
@@ -109,6 +112,14 @@ def stage_table(record: RunRecord) -> Table:
     aside = [folder for stage in record.told for folder in stage.set_aside]
     note = f"Earlier tries under other inputs, not told here: {', '.join(map(words.code, aside))}." if aside else ""
     return Table(("Stage", "State", ">Attempts", "Begun (UTC)", ">Took", "Why"), rows, "`*/status.json`", note)
+
+
+def _loaded(file: Path) -> tuple[Params | None, str]:
+    """The parameters of a file, or None and why: files change after a run, and a write-up must survive that."""
+    try:
+        return parameters.load(file), ""
+    except BadInput as error:
+        return None, str(error)
 
 
 def _stage_row(stage: StageRecord) -> tuple[str, ...]:
@@ -131,13 +142,13 @@ def first_line(text: str) -> str:
 
 def how_to_go_on(record: RunRecord) -> list[tuple[str, str]]:
     """(what for, exact command) pairs."""
-    again, run = command(record), shown_run(record)
+    (again, remark), run = command(record), shown_run(record)
     stopped = record.open_stage
     look = ("See every stage", f"caderno status {record.name}")
     if stopped:
-        why = f"Go on at {words.code(stopped.folder)} ({stopped.state}); stages that passed are not run again"
+        why = f"Go on at {words.code(stopped.folder)} ({stopped.state}); stages that passed are not run again{remark}"
         return [(why, again), look]
-    steps = [look, ("Run again; nothing is done unless an input changed", again)]
+    steps = [look, (f"Run again; nothing is done unless an input changed{remark}", again)]
     weights = next((s for s in reversed(record.told) if (s.directory / "model").is_dir()), None)
     if weights:
         key = "adapter" if (weights.directory / "model" / "adapter_config.json").is_file() else "name"
@@ -146,20 +157,22 @@ def how_to_go_on(record: RunRecord) -> list[tuple[str, str]]:
     return steps
 
 
-def command(record: RunRecord) -> str:
-    """The command that opens this run again: its parameter file and what was set beside it.
+def command(record: RunRecord) -> tuple[str, str]:
+    """The command that opens this run again (its parameter file and what was set beside it), and a remark on it.
 
-    Where that file is gone, or no longer loads, the run's own params.yaml says the same.
+    Where that file no longer loads, the run's own params.yaml says the same, and the remark tells so.
     """
     file = given(record.manifest["params_file"])
-    try:
-        original = parameters.load(file)
-    except BadInput:
-        return f"caderno run {shown_run(record)}/params.yaml"
+    original, why = _loaded(file)
+    if original is None:
+        return (
+            f"caderno run {shown_run(record)}/params.yaml",
+            f" (the parameter file no longer loads: {words.plain(why)})",
+        )
     changed = parameters.difference(original, record.params)
     sets = [f" --set {shlex.quote(f'{key}={_value(after)}')}" for key, _, after in changed if key != "name"]
     name = f" --name {record.name}" if original.name != record.name else ""
-    return f"caderno run {_shown_path(file)}{name}{''.join(sets)}"
+    return f"caderno run {_shown_path(file)}{name}{''.join(sets)}", ""
 
 
 def shown_run(record: RunRecord) -> str:

@@ -1,0 +1,368 @@
+"""The write-up tells what is there, keeps what people wrote, and breaks on nothing that a completion may hold."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fake_run import PARAMS, make_run, status, write_json, write_lines
+from markdown_it import MarkdownIt
+
+from caderno import params, writeup
+from caderno.errors import BadInput
+from caderno.writeup import images, people, words
+
+VALIDATION = "40-validation"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run. Copy it before changing anything."""
+    return make_run(tmp_path_factory.mktemp("finished") / "demo")
+
+
+@pytest.fixture
+def run_dir(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy to change, written up without figures, which take seconds."""
+    monkeypatch.setattr(images, "draw", lambda record: {})
+    return shutil.copytree(finished, tmp_path / "demo")
+
+
+def told(run_dir: Path, directory: Path | None = None) -> str:
+    return writeup.write(run_dir, str(directory) if directory else None).read_text()
+
+
+def change(path: Path, **values: object) -> None:
+    write_json(path, {**json.loads(path.read_text()), **values})
+
+
+def change_pairs(run_dir: Path, **values: object) -> None:
+    path = run_dir / VALIDATION / "result.json"
+    result = json.loads(path.read_text())
+    for entry in result["paired"]:
+        entry["mean_reward"].update(values)
+    write_json(path, result)
+
+
+# what is told
+
+
+def test_a_finished_run_has_every_section_and_its_figures(finished: Path, tmp_path: Path) -> None:
+    run_dir = shutil.copytree(finished, tmp_path / "demo")
+    path = writeup.write(run_dir, str(tmp_path / "docs"))
+    assert path == tmp_path / "docs" / "2026-08-01-demo.md"
+    for text in (path, run_dir / "report.md"):
+        links = re.findall(r"!\[.+?\]\((.+?)\)", text.read_text())
+        assert len(links) == 6 and all((text.parent / link).is_file() for link in links)
+    headings = re.findall(r"^## (.+)$", path.read_text(), re.MULTILINE)
+    assert headings == [
+        "Context", "Parameters", "Stages", "Calibration", "Supervised training", "GRPO", "Validation", "Completions",
+        "Verdicts", "Requested and effective", "Decisions", "How to go on", "Next",
+    ]  # fmt: skip
+
+
+def test_every_figure_of_validation_is_in_the_tables(run_dir: Path) -> None:
+    text, result = told(run_dir), json.loads((run_dir / VALIDATION / "result.json").read_text())
+    for entry in result["by_arm"]:
+        for measure in ("mean_reward", "fully_correct"):
+            e = entry[measure]
+            assert f"{e['value']:.3f} [{e['low']:.2f}, {e['high']:.2f}]" in text
+    for entry in result["paired"]:
+        d = entry["mean_reward"]
+        assert f"{d['difference']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}]" in text
+
+
+def test_every_table_names_its_artifact(run_dir: Path) -> None:
+    tables = re.findall(r"^\| ---.*?\n\n(.*?)$", told(run_dir), re.MULTILINE | re.DOTALL)
+    assert len(tables) == 13 and all(re.match(r"<sub>.*Source: `.+`.*</sub>", line) for line in tables)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"difference": 0.1, "low": 0.05, "high": 0.15}, "a **gain** of +0.100 [+0.050, +0.150]"),
+        ({"difference": -0.1, "low": -0.15, "high": -0.05}, "a **loss** of -0.100 [-0.150, -0.050]"),
+        ({"difference": 0.1, "low": -0.05, "high": 0.25}, "**no detectable change**, +0.100 [-0.050, +0.250]"),
+        ({"difference": 0.0, "low": None, "high": None, "method": "no interval: n = 1"}, "**cannot be told**, +0.000"),
+    ],
+)
+def test_the_sentence_follows_the_paired_interval(run_dir: Path, values: dict, said: str) -> None:
+    change_pairs(run_dir, **values)
+    sentence = told(run_dir).split("\n\n")[1]
+    assert sentence.count(said) == 2 and "400 test prompts" in sentence
+
+
+def test_a_task_that_does_not_survive_holm_says_so(run_dir: Path) -> None:
+    change_pairs(run_dir, difference=0.1, low=0.001, high=0.2, p=0.048)
+    text = told(run_dir)
+    assert "gain (not after Holm) in `extraction`" in text and "| 0.048 | 0.192 | gain (not after Holm) |" in text
+
+
+def test_one_arm_alone_is_not_a_comparison(run_dir: Path) -> None:
+    change(run_dir / VALIDATION / "result.json", paired=[])
+    text = told(run_dir)
+    assert text.split("\n\n")[1].startswith("Nothing was compared") and "Each arm alone" in text
+
+
+@pytest.mark.parametrize("state", ["failed", "gated", "interrupted"])
+def test_a_stopped_run_says_where_and_why(run_dir: Path, state: str) -> None:
+    shutil.rmtree(run_dir / VALIDATION)
+    (run_dir / "30-grpo" / "result.json").unlink()
+    when = "2026-08-01T10:15:00.000+00:00"
+    write_json(run_dir / "30-grpo" / "status.json", status(when, state, "entropy | fell to <0>\nTraceback ...", 2))
+    text = told(run_dir)
+    assert f"There is no result: stage `30-grpo` is {state} (entropy \\| fell to &lt;0&gt;)" in text
+    assert f"| `30-grpo` | **{state}** | 2 |" in text and "| `40-validation` | not run |" in text
+    assert "Not run: `40-validation`" in text and "Not run: there is no `40-validation/result.json`" in text
+    assert f"This stage is **{state}**" in text and "| mean reward |" in text
+    assert f"Go on at `30-grpo` ({state})" in text and "caderno run " in text
+
+
+def test_a_run_that_has_just_begun(run_dir: Path) -> None:
+    for folder in ("00-preflight", "10-calibration", "20-sft", "30-grpo", VALIDATION):
+        shutil.rmtree(run_dir / folder)
+    text = told(run_dir)
+    assert "There is no result: stage `00-preflight` is not run; validation has not run." in text
+    assert "nothing was checked" in text and "is not known" in text
+
+
+def test_a_stage_outside_the_plan_is_not_missing(run_dir: Path) -> None:
+    shutil.rmtree(run_dir / "10-calibration")
+    file = run_dir / "params.yaml"
+    file.write_text(params.to_yaml(params.load(file, ["stages=[preflight, sft, grpo, validation]"])))
+    text = told(run_dir)
+    assert "Not part of this run: there is no `10-calibration/result.json`" in text and "Not run:" not in text
+
+
+def test_result_of_a_gated_validation_is_told_with_its_state(run_dir: Path) -> None:
+    change(run_dir / VALIDATION / "status.json", state="gated", error="too few rows")
+    assert told(run_dir).split("\n\n")[1].endswith("Stage `40-validation` is **gated**.")
+
+
+def test_a_dead_process_does_not_read_as_running(run_dir: Path) -> None:
+    import socket
+
+    dead = {"state": "running", "ended": None, "pid": 2**22 + 1, "host": socket.gethostname(), "process_started": 0.0}
+    change(run_dir / VALIDATION / "status.json", **dead)
+    assert "| `40-validation` | **interrupted** |" in told(run_dir)
+
+
+def test_verdicts_come_worst_first_and_only_differences_are_in_the_ledger(run_dir: Path) -> None:
+    text = told(run_dir)
+    rows = [line for line in text.splitlines() if "`30-grpo` |" in line and "metrics.jsonl, step" in line]
+    assert [row.split("|")[1].strip() for row in rows] == ["**warn**", "pass", "not applicable"]
+    assert "| `top_k` | `0` | `null` |" in text and "max_completion_length` | `96`" not in text
+
+
+def test_resumed_steps_count_once_in_the_probe(run_dir: Path) -> None:
+    path = run_dir / "30-grpo" / "metrics.jsonl"
+    before = re.search(r"\| mean reward \|.*", told(run_dir))[0]
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    write_lines(path, [{**lines[0], "reward": 99.0}, *lines])
+    assert re.search(r"\| mean reward \|.*", told(run_dir))[0] == before
+
+
+# parameters and commands
+
+
+def test_differences_are_told_against_the_stated_parent(run_dir: Path, finished: Path) -> None:
+    parent = shutil.copytree(finished, run_dir.parent / "parent")
+    text = (parent / "params.yaml").read_text()
+    (parent / "params.yaml").write_text(re.sub(r"max_steps: 60", "max_steps: 30", text))
+    yaml = (run_dir / "params.yaml").read_text().replace("parent: null", f"parent: {parent}")
+    (run_dir / "params.yaml").write_text(yaml)
+    assert "| `grpo.max_steps` | `30` | `60` |" in told(run_dir)
+    (parent / "params.yaml").write_text("nonsense: 1\n")
+    assert "no longer loads, so no differences are told" in told(run_dir)
+    shutil.rmtree(parent)
+    assert "is not there, so no differences are told" in told(run_dir)
+
+
+def test_the_command_holds_what_was_set_beside_the_file(run_dir: Path) -> None:
+    source = run_dir.parent / "demo.yaml"
+    source.write_text(PARAMS)
+    change(run_dir / "run.json", params_file=str(source))
+    yaml = (run_dir / "params.yaml").read_text()
+    (run_dir / "params.yaml").write_text(re.sub(r"max_steps: 60", "max_steps: 61", yaml))
+    assert f"caderno run {source} --set grpo.max_steps=61\n" in told(run_dir)
+    source.write_text(PARAMS + "nonsense: 1\n")
+    text = told(run_dir)
+    assert f"caderno run {run_dir}/params.yaml\n" in text and "the parameter file no longer loads" in text
+
+
+# text by people
+
+
+def insert(path: Path, name: str, text: str) -> None:
+    section = re.compile(rf"(<!-- people: {name} -->\n).*?(\n<!-- /people -->)", re.DOTALL)
+    path.write_text(section.sub(lambda found: found[1] + text + found[2], path.read_text(), count=1))
+
+
+def test_text_by_people_survives_a_rewrite_in_both_copies(run_dir: Path, tmp_path: Path) -> None:
+    path = writeup.write(run_dir, str(tmp_path / "docs"))
+    insert(path, "decisions", "Keep 1e-3.\n\n```yaml\n<!-- people: next -->\n```")
+    insert(run_dir / "report.md", "context", "Why not?")
+    change_pairs(run_dir, difference=-0.1, low=-0.15, high=-0.05)
+    text = told(run_dir, tmp_path / "docs")
+    kept = people.parse(text, "")
+    assert kept["decisions"].startswith("Keep 1e-3.") and kept["context"] == "Why not?" and "a **loss** of" in text
+    assert people.parse((run_dir / "report.md").read_text(), "") == kept
+
+
+def test_the_copy_edited_last_wins_and_two_edits_are_refused(run_dir: Path, tmp_path: Path) -> None:
+    path = writeup.write(run_dir, str(tmp_path / "docs"))
+    insert(path, "next", "first thought")
+    writeup.write(run_dir, str(tmp_path / "docs"))
+    insert(run_dir / "report.md", "next", "second thought")
+    assert people.parse(told(run_dir, tmp_path / "docs"), "")["next"] == "second thought"
+    insert(path, "next", "third")
+    insert(run_dir / "report.md", "next", "fourth")
+    with pytest.raises(BadInput, match="different texts by people"):
+        writeup.write(run_dir, str(tmp_path / "docs"))
+    assert "third" in path.read_text() and "fourth" in (run_dir / "report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<!-- /people -->", ""),
+        ("<!-- people: next -->", ""),
+        ("<!-- people: next -->", "<!-- people:next -->"),
+        ("<!-- people: next -->", "<!-- people: nxt -->"),
+        ("<!-- people: next -->", "<!-- people: context -->"),
+        ("<!-- people: next -->", "<!-- people: next --> and more"),
+        ("<!-- /people -->", "<!-- people: next -->"),
+        ("_Nothing", "```\n_Nothing"),
+    ],
+)
+def test_broken_markers_are_refused_and_nothing_is_overwritten(run_dir: Path, old: str, new: str) -> None:
+    report = writeup.write(run_dir)
+    broken = report.read_text().replace(old, new, 1)
+    report.write_text(broken)
+    change_pairs(run_dir, difference=0.5, low=0.4, high=0.6)
+    with pytest.raises(BadInput, match=r"report\.md:\d+"):
+        writeup.write(run_dir)
+    assert report.read_text() == broken
+
+
+def test_writing_twice_changes_nothing(run_dir: Path, tmp_path: Path) -> None:
+    assert told(run_dir, tmp_path / "docs") == told(run_dir, tmp_path / "docs")
+
+
+# strange text
+
+
+NASTY = "```\n<!-- people: next -->\n````html\n</details><script>|\n~~~\n<!-- /people -->\n`"
+
+
+def test_a_completion_cannot_break_the_page(run_dir: Path) -> None:
+    path = run_dir / VALIDATION / "samples.jsonl"
+    samples = [json.loads(line) for line in path.read_text().splitlines()]
+    for sample in samples:
+        sample.update(completion=NASTY, why="a | b <i>c</i> `d` <!-- people: next -->\nnew", gold=NASTY)
+    write_lines(path, samples)
+    text = told(run_dir)
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    assert [t.content for t in tokens if t.type == "fence"].count(NASTY + "\n") == 12
+    assert sum(t.type == "table_open" for t in tokens) == 13
+    assert people.parse(told(run_dir), "") == people.SECTIONS
+    assert "&lt;!-- people: next --&gt; new" in text
+
+
+def test_a_long_completion_is_cut_and_says_so() -> None:
+    assert words.fenced("x" * 2_100).endswith("[... 100 more characters]\n```")
+
+
+def test_best_and_worst_spread_over_tasks_and_leave_out_the_unscored(run_dir: Path) -> None:
+    path = run_dir / VALIDATION / "samples.jsonl"
+    samples = [json.loads(line) for line in path.read_text().splitlines()]
+    mine = [s for s in samples if s["arm"] == "grpo" and s["temperature"] == 0]
+    mine[0]["score"] = None
+    mine[1].update(score=-0.5, why="the worst of all")
+    write_lines(path, samples)
+    text = told(run_dir)
+    best, worst = text.split("### Best")[1].split("### Worst")
+    tasks = re.findall(r"^\*\*\d\.\*\* `.+?` · `(\w+)` · score \*\*1\.000", best, re.MULTILINE)
+    assert len(set(tasks)) == 3 and "the worst of all" in worst.split("**2.**")[0]
+    assert "1 that could not be scored are left out" in text and "out of 399 completions" in text
+
+
+@pytest.mark.parametrize(
+    ("got", "said"),
+    [
+        (words.estimate({"value": 0.6123, "low": 0.58, "high": 0.641, "n": 400}), "0.612 [0.58, 0.64], n = 400"),
+        (words.estimate({"value": 1, "low": None, "high": None, "n": 1, "method": "no interval: n = 1"}),
+         "1.000 (no interval: n = 1)"),
+        (words.p_value(0.0004), "< 0.001"),
+        (words.p_value(None), "–"),
+        (words.seconds(192), "3 min 12 s"),
+        (words.seconds(59.96), "60.0 s"),
+        (words.seconds(3599.7), "59 min 59 s"),
+        (words.seconds(7500), "2 h 05 min"),
+        (words.measured(0.01234, 0.011, 0.0137), "0.0123 [0.0110, 0.0137]"),
+        (words.measured(1234.5, None, None), "1,234"),
+        (words.measured(0.0, 0.0, 0.1), "0.000 [0.000, 0.100]"),
+        (words.code("a`b|c"), "`` a`b\\|c ``"),
+        (words.number(float("nan")), "nan"),
+        (words.counted(1, "file"), "1 file"),
+    ],
+)  # fmt: skip
+def test_words(got: str, said: str) -> None:
+    assert got == said
+
+
+# artifacts that cannot be used
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "where"),
+    [
+        ("40-validation/result.json", "{", "40-validation/result.json"),
+        ("40-validation/result.json", '{"by_arm": []}', "40-validation/result.json"),
+        ("30-grpo/metrics.jsonl", '{"step": 1}\nnonsense\n{"step": 2}\n', "metrics.jsonl:2"),
+        ("30-grpo/guards.json", '[{"guard": "x", "verdict": "fine"}]', "guards.json"),
+        ("20-sft/status.json", '{"state": "done", "attempt": 1}', "20-sft"),
+        ("run.json", '{"name": "demo"}', "run.json"),
+    ],
+)
+def test_an_unreadable_artifact_is_named_and_nothing_is_written(
+    run_dir: Path, file: str, text: str, where: str
+) -> None:
+    (run_dir / file).write_text(text)
+    with pytest.raises(BadInput, match=re.escape(where)):
+        writeup.write(run_dir)
+    assert not (run_dir / "report.md").exists()
+
+
+def test_a_line_cut_by_a_kill_is_left_out(run_dir: Path) -> None:
+    path = run_dir / "30-grpo" / "metrics.jsonl"
+    path.write_text(path.read_text() + '{"step": 61, "rew')
+    assert "of 60 logged steps" in told(run_dir)
+
+
+def test_what_is_not_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"no run\.json"):
+        writeup.write(tmp_path)
+
+
+def test_a_file_in_the_place_of_the_directory_is_refused(run_dir: Path) -> None:
+    with pytest.raises(BadInput, match="not a directory"):
+        writeup.write(run_dir, str(run_dir / "run.json"))
+
+
+def test_a_figure_goes_when_its_artifact_goes_and_other_files_stay(tmp_path: Path) -> None:
+    image = images.Image(b"png", "caption", "source")
+    images.save({"hero": image, "calibration": image}, tmp_path)
+    (tmp_path / "photo.png").write_bytes(b"mine")
+    images.save({"hero": image}, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hero.png", "photo.png"]
+
+
+def test_importing_it_loads_neither_torch_nor_matplotlib() -> None:
+    code = "import sys, caderno.writeup; sys.exit(bool({'torch', 'matplotlib'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
