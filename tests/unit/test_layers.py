@@ -17,12 +17,12 @@ import caderno
 LIBRARY = Path(caderno.__file__).parent
 ROWS = (
     ("errors", "params", "runs", "tracking"),
-    ("shop", "sql", "tasks", "data", "corpus"),
-    ("chat", "models", "generation", "tokenizer"),
+    ("shop", "sql", "tasks", "data", "corpus", "conversations", "tokenizer"),
+    ("chat", "models", "generation"),
     ("rewards", "stats", "evaluation", "advice"),
     ("guards",),
     ("training", "abstract"),
-    ("plots", "writeup"),
+    ("plots", "tables", "writeup"),
     ("pipeline", "cli"),
 )
 ROW = {module: number for number, row in enumerate(ROWS) for module in row}

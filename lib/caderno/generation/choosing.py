@@ -95,7 +95,7 @@ class Noise:
         """argmax over V of scores + Gumbel noise, (B, V) -> (B,)."""
         rows, vocabulary = scores.shape
         if self.block is None:
-            self.block = scores.new_empty(rows, max(1, NOISE_BLOCK // vocabulary // rows), vocabulary)
+            self.block = scores.new_empty(rows, max(1, NOISE_BLOCK // vocabulary), vocabulary)
         place = self.step % self.block.shape[1]
         if place == 0:
             self._refill()
