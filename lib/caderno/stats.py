@@ -84,7 +84,7 @@ def proportion_interval(k: int, n: int, confidence: float = 0.95) -> Estimate:
         raise BadInput(f"{k} of {n} is not a share", expected="0 <= k <= n with n >= 1", where="proportion_interval")
     if n < 2:
         return Estimate(k / n, None, None, n, _too_few(n))
-    low, high = proportion_confint(k, n, alpha=1 - confidence, method="normal")
+    low, high = proportion_confint(k, n, alpha=1 - confidence, method="wilson")
     return Estimate(k / n, float(low), float(high), n, "Wilson interval")
 
 

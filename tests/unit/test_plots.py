@@ -11,7 +11,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
-from fake_run import calibration, grpo_metrics, sft_metrics, validation, write_json, write_lines
+from fake_results import calibration, grpo_metrics, sft_metrics, validation, write_json, write_lines
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -77,13 +77,17 @@ def figures(result: dict, samples: list[dict], run_dir: Path) -> dict[str, Figur
     write_lines(run_dir / "30-grpo" / "metrics.jsonl", grpo_metrics(rng))
     no_thought = calibration(rng)
     for row in no_thought["by_task"]:
-        row.update(think_tokens_mean=None, think_tokens_p95=None, unclosed_share=0, ceiling_share=1.0)
+        row.update(think_tokens_mean=0.0, think_tokens_p95=0, unclosed_share=0, ceiling_share=1.0)
     return {
         "hero": plots.readme_hero(run_dir),
         "before_after": plots.before_after(result),
         "before_after worse": plots.before_after(worse(result)),
         "curves": plots.training_curves(grpo_metrics(rng)),
         "curves long": plots.training_curves(grpo_metrics(rng, 700), ["reward", "loss", "entropy", "step_time"]),
+        "curves by task": plots.training_curves(
+            [{"step": i, f"rewards/{t}/mean": i / 90} for i in range(60) for t in ("push", "sql_qa")],
+            {f"rewards/{t}/mean": (f"Reward, {t}", "score") for t in ("push", "sql_qa", "insights", "extraction")},
+        ),
         "curves of one step": plots.training_curves([{"step": 1, "reward": 0.3}]),
         "losses": plots.losses(sft_metrics(rng)),
         "losses train only": plots.losses([{"step": i, "loss": 9 / i} for i in range(1, 300)]),

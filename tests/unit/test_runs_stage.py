@@ -47,6 +47,10 @@ def test_relative_paths_are_the_checkouts_wherever_the_kernel_stands(tmp_path, m
     monkeypatch.chdir(tmp_path)
     assert runs.resolve("params/demo.yaml") == runs.checkout() / "params/demo.yaml"
     assert (runs.checkout() / "pyproject.toml").exists()
+    monkeypatch.setenv("CADERNO_RUNS", str(tmp_path / "bucket"))
+    stage = runs.open_stage("sft", write_params(tmp_path / "a.yaml"), "runs/fake")
+    assert stage.run_dir == tmp_path / "bucket/fake"
+    stage.close()
 
 
 def test_an_unknown_stage_gets_the_nearest(tmp_path):

@@ -31,8 +31,8 @@ def living():
 def claimed_by(directory: Path, pid: int, **values: object) -> Path:
     """A status that process `pid` wrote as running."""
     status = runs.begin(directory, "inputs")
-    started = psutil.Process(pid).create_time() if psutil.pid_exists(pid) else 0.0
-    runs.write_json(directory / "status.json", {**status, "pid": pid, "process_started": started, **values})
+    who = {"pid": pid, "process": statuses.process_identity(pid)}
+    runs.write_json(directory / "status.json", {**status, **who, **values})
     return directory
 
 
@@ -95,8 +95,9 @@ def test_a_zombie_does_not_run(tmp_path, living):
 
 
 def test_a_pid_that_came_again_is_another_process(tmp_path, living):
-    started = psutil.Process(living.pid).create_time() - 3600
-    assert runs.read_status(claimed_by(tmp_path / "s", living.pid, process_started=started))["state"] == "interrupted"
+    earlier = statuses.process_identity(living.pid) + "0"
+    assert runs.read_status(claimed_by(tmp_path / "s", living.pid, process=earlier))["state"] == "interrupted"
+    assert statuses.process_identity(living.pid) != statuses.process_identity(os.getpid())
 
 
 def test_another_host_is_believed_while_its_heart_beats(tmp_path):

@@ -1,4 +1,4 @@
-"""The write-up tells what is there, keeps what people wrote, and breaks on nothing that a completion may hold."""
+"""The write-up tells what is there and what is not, by rule, from any state of a run."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from fake_run import PARAMS, make_run, status, write_json, write_lines
-from markdown_it import MarkdownIt
+from fake_run import PARAMS, change, change_pairs, make_run, status, write_json, write_lines
 
 from caderno import params, writeup
 from caderno.errors import BadInput
-from caderno.writeup import images, people, words
+from caderno.writeup import images
 
 VALIDATION = "40-validation"
 
@@ -35,21 +34,6 @@ def run_dir(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def told(run_dir: Path, directory: Path | None = None) -> str:
     return writeup.write(run_dir, str(directory) if directory else None).read_text()
-
-
-def change(path: Path, **values: object) -> None:
-    write_json(path, {**json.loads(path.read_text()), **values})
-
-
-def change_pairs(run_dir: Path, **values: object) -> None:
-    path = run_dir / VALIDATION / "result.json"
-    result = json.loads(path.read_text())
-    for entry in result["paired"]:
-        entry["mean_reward"].update(values)
-    write_json(path, result)
-
-
-# what is told
 
 
 def test_a_finished_run_has_every_section_and_its_figures(finished: Path, tmp_path: Path) -> None:
@@ -145,10 +129,10 @@ def test_result_of_a_gated_validation_is_told_with_its_state(run_dir: Path) -> N
 
 
 def test_a_dead_process_does_not_read_as_running(run_dir: Path) -> None:
-    import socket
-
-    dead = {"state": "running", "ended": None, "pid": 2**22 + 1, "host": socket.gethostname(), "process_started": 0.0}
-    change(run_dir / VALIDATION / "status.json", **dead)
+    shutil.rmtree(run_dir / VALIDATION)
+    code = "import sys, pathlib; from caderno.runs import status; status.begin(pathlib.Path(sys.argv[1]), 'inputs')"
+    subprocess.run([sys.executable, "-c", code, str(run_dir / VALIDATION)], check=True)
+    assert '"running"' in (run_dir / VALIDATION / "status.json").read_text()
     assert "| `40-validation` | **interrupted** |" in told(run_dir)
 
 
@@ -163,11 +147,10 @@ def test_resumed_steps_count_once_in_the_probe(run_dir: Path) -> None:
     path = run_dir / "30-grpo" / "metrics.jsonl"
     before = re.search(r"\| mean reward \|.*", told(run_dir))[0]
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    write_lines(path, [{**lines[0], "reward": 99.0}, *lines])
+    rewards = [line["reward"] for line in lines if "reward" in line]
+    assert f"| {sum(rewards[:10]) / 10:.3f} [" in before and f"| {sum(rewards[-10:]) / 10:.3f} [" in before
+    write_lines(path, [{**lines[0], "reward": 99.0}, *reversed(lines)])
     assert re.search(r"\| mean reward \|.*", told(run_dir))[0] == before
-
-
-# parameters and commands
 
 
 def test_differences_are_told_against_the_stated_parent(run_dir: Path, finished: Path) -> None:
@@ -193,130 +176,6 @@ def test_the_command_holds_what_was_set_beside_the_file(run_dir: Path) -> None:
     source.write_text(PARAMS + "nonsense: 1\n")
     text = told(run_dir)
     assert f"caderno run {run_dir}/params.yaml\n" in text and "the parameter file no longer loads" in text
-
-
-# text by people
-
-
-def insert(path: Path, name: str, text: str) -> None:
-    section = re.compile(rf"(<!-- people: {name} -->\n).*?(\n<!-- /people -->)", re.DOTALL)
-    path.write_text(section.sub(lambda found: found[1] + text + found[2], path.read_text(), count=1))
-
-
-def test_text_by_people_survives_a_rewrite_in_both_copies(run_dir: Path, tmp_path: Path) -> None:
-    path = writeup.write(run_dir, str(tmp_path / "docs"))
-    insert(path, "decisions", "Keep 1e-3.\n\n```yaml\n<!-- people: next -->\n```")
-    insert(run_dir / "report.md", "context", "Why not?")
-    change_pairs(run_dir, difference=-0.1, low=-0.15, high=-0.05)
-    text = told(run_dir, tmp_path / "docs")
-    kept = people.parse(text, "")
-    assert kept["decisions"].startswith("Keep 1e-3.") and kept["context"] == "Why not?" and "a **loss** of" in text
-    assert people.parse((run_dir / "report.md").read_text(), "") == kept
-
-
-def test_the_copy_edited_last_wins_and_two_edits_are_refused(run_dir: Path, tmp_path: Path) -> None:
-    path = writeup.write(run_dir, str(tmp_path / "docs"))
-    insert(path, "next", "first thought")
-    writeup.write(run_dir, str(tmp_path / "docs"))
-    insert(run_dir / "report.md", "next", "second thought")
-    assert people.parse(told(run_dir, tmp_path / "docs"), "")["next"] == "second thought"
-    insert(path, "next", "third")
-    insert(run_dir / "report.md", "next", "fourth")
-    with pytest.raises(BadInput, match="different texts by people"):
-        writeup.write(run_dir, str(tmp_path / "docs"))
-    assert "third" in path.read_text() and "fourth" in (run_dir / "report.md").read_text()
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("<!-- /people -->", ""),
-        ("<!-- people: next -->", ""),
-        ("<!-- people: next -->", "<!-- people:next -->"),
-        ("<!-- people: next -->", "<!-- people: nxt -->"),
-        ("<!-- people: next -->", "<!-- people: context -->"),
-        ("<!-- people: next -->", "<!-- people: next --> and more"),
-        ("<!-- /people -->", "<!-- people: next -->"),
-        ("_Nothing", "```\n_Nothing"),
-    ],
-)
-def test_broken_markers_are_refused_and_nothing_is_overwritten(run_dir: Path, old: str, new: str) -> None:
-    report = writeup.write(run_dir)
-    broken = report.read_text().replace(old, new, 1)
-    report.write_text(broken)
-    change_pairs(run_dir, difference=0.5, low=0.4, high=0.6)
-    with pytest.raises(BadInput, match=r"report\.md:\d+"):
-        writeup.write(run_dir)
-    assert report.read_text() == broken
-
-
-def test_writing_twice_changes_nothing(run_dir: Path, tmp_path: Path) -> None:
-    assert told(run_dir, tmp_path / "docs") == told(run_dir, tmp_path / "docs")
-
-
-# strange text
-
-
-NASTY = "```\n<!-- people: next -->\n````html\n</details><script>|\n~~~\n<!-- /people -->\n`"
-
-
-def test_a_completion_cannot_break_the_page(run_dir: Path) -> None:
-    path = run_dir / VALIDATION / "samples.jsonl"
-    samples = [json.loads(line) for line in path.read_text().splitlines()]
-    for sample in samples:
-        sample.update(completion=NASTY, why="a | b <i>c</i> `d` <!-- people: next -->\nnew", gold=NASTY)
-    write_lines(path, samples)
-    text = told(run_dir)
-    tokens = MarkdownIt("commonmark").enable("table").parse(text)
-    assert [t.content for t in tokens if t.type == "fence"].count(NASTY + "\n") == 12
-    assert sum(t.type == "table_open" for t in tokens) == 13
-    assert people.parse(told(run_dir), "") == people.SECTIONS
-    assert "&lt;!-- people: next --&gt; new" in text
-
-
-def test_a_long_completion_is_cut_and_says_so() -> None:
-    assert words.fenced("x" * 2_100).endswith("[... 100 more characters]\n```")
-
-
-def test_best_and_worst_spread_over_tasks_and_leave_out_the_unscored(run_dir: Path) -> None:
-    path = run_dir / VALIDATION / "samples.jsonl"
-    samples = [json.loads(line) for line in path.read_text().splitlines()]
-    mine = [s for s in samples if s["arm"] == "grpo" and s["temperature"] == 0]
-    mine[0]["score"] = None
-    mine[1].update(score=-0.5, why="the worst of all")
-    write_lines(path, samples)
-    text = told(run_dir)
-    best, worst = text.split("### Best")[1].split("### Worst")
-    tasks = re.findall(r"^\*\*\d\.\*\* `.+?` · `(\w+)` · score \*\*1\.000", best, re.MULTILINE)
-    assert len(set(tasks)) == 3 and "the worst of all" in worst.split("**2.**")[0]
-    assert "1 that could not be scored are left out" in text and "out of 399 completions" in text
-
-
-@pytest.mark.parametrize(
-    ("got", "said"),
-    [
-        (words.estimate({"value": 0.6123, "low": 0.58, "high": 0.641, "n": 400}), "0.612 [0.58, 0.64], n = 400"),
-        (words.estimate({"value": 1, "low": None, "high": None, "n": 1, "method": "no interval: n = 1"}),
-         "1.000 (no interval: n = 1)"),
-        (words.p_value(0.0004), "< 0.001"),
-        (words.p_value(None), "–"),
-        (words.seconds(192), "3 min 12 s"),
-        (words.seconds(59.96), "60.0 s"),
-        (words.seconds(3599.7), "59 min 59 s"),
-        (words.seconds(7500), "2 h 05 min"),
-        (words.measured(0.01234, 0.011, 0.0137), "0.0123 [0.0110, 0.0137]"),
-        (words.measured(1234.5, None, None), "1,234"),
-        (words.measured(0.0, 0.0, 0.1), "0.000 [0.000, 0.100]"),
-        (words.code("a`b|c"), "`` a`b\\|c ``"),
-        (words.number(float("nan")), "nan"),
-        (words.counted(1, "file"), "1 file"),
-    ],
-)  # fmt: skip
-def test_words(got: str, said: str) -> None:
-    assert got == said
-
-
-# artifacts that cannot be used
 
 
 @pytest.mark.parametrize(

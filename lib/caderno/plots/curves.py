@@ -75,16 +75,17 @@ def running_mean(values: pd.Series) -> pd.Series:
 
 def training_curves(
     metrics: Sequence[Mapping],
-    keys: Sequence[str] = DEFAULT_KEYS,
+    keys: Sequence[str] | Mapping[str, tuple[str, str]] = DEFAULT_KEYS,
     labels: Mapping[str, tuple[str, str]] | None = None,
     title: str | None = None,
 ) -> Picture:
     """One panel per key over optimizer steps: points as logged, a running mean, held-out `eval_` values in orange.
 
-    metrics: lines of a metrics.jsonl, each with `step`. labels: key -> (name, unit) beside or instead of LABELS.
+    metrics: lines of a metrics.jsonl, each with `step`. labels (or keys, as a mapping): key -> (name, unit), beside
+    or instead of LABELS.
     Axes begin at 0. A key that no line has is said to be "not logged". Raises BadInput for lines that cannot be read.
     """
-    names = {**LABELS, **(labels or {})}
+    names = {**LABELS, **(keys if isinstance(keys, Mapping) else {}), **(labels or {})}
     found = {key: series(metrics, key) for key in keys}
     n = max((len(values) for values in found.values()), default=0)
     columns = min(3, len(keys))

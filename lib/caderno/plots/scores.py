@@ -39,7 +39,7 @@ def calibration(result: Mapping, title: str | None = None) -> Picture:
     rows = result.get("by_task") or []
     if not rows:
         raise BadInput("no tasks", expected="a non-empty list under `by_task`", where="calibration result")
-    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    tasks = sorted(dict.fromkeys(row["task"] for row in rows), key=lambda task: task == "all")
     with style():
         figure = picture(0.65 + 0.40 * len(tasks), title or _calibration_finding(rows), CALIBRATION_NOTE, _key(rows))
         panels = figure.subplots(1, 3, sharey=True)
@@ -66,7 +66,7 @@ def _ceiling(axes: Axes, y: float, share: float, colour: str) -> None:
 
 def _thought(axes: Axes, y: float, row: Mapping, colour: str) -> None:
     """Mean to 95th percentile; a share of thoughts that never closed is written beside it, since it hides length."""
-    if row.get("think_tokens_mean") is None:
+    if not row.get("think_tokens_mean"):
         return
     mean, p95 = row["think_tokens_mean"], row["think_tokens_p95"]
     axes.plot([mean, p95], [y, y], color=colour, linewidth=1.4, alpha=0.6)
@@ -86,7 +86,10 @@ def _finish_calibration(panels: Sequence[Axes], rows: Sequence[Mapping], tasks: 
         axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     panels[0].set(yticks=range(len(tasks)), ylim=(len(tasks) - 0.5, -0.5))
     panels[0].set_yticklabels([task_name(task) for task in tasks])
-    thoughts = [row["think_tokens_p95"] for row in rows if row.get("think_tokens_mean") is not None]
+    if "all" in tasks and len(tasks) > 1:
+        for axes in panels:
+            axes.axhline(tasks.index("all") - 0.5, color="#B8B8B8", linewidth=0.8)
+    thoughts = [row["think_tokens_p95"] for row in rows if row.get("think_tokens_mean")]
     if thoughts:
         panels[2].set_xlim(0, 1.35 * max(1.0, *thoughts))
         panels[2].locator_params(axis="x", nbins=4)
@@ -98,7 +101,8 @@ def _finish_calibration(panels: Sequence[Axes], rows: Sequence[Mapping], tasks: 
 
 def _calibration_finding(rows: Sequence[Mapping]) -> str:
     """Which task has least to learn from, and which runs into the ceiling most."""
-    training = [row for row in rows if row["sampling"] == "training"] or list(rows)
+    tasks = [row for row in rows if row["task"] != "all"] or list(rows)
+    training = [row for row in tasks if row["sampling"] == "training"] or tasks
     weak = min(training, key=lambda row: row["mean_reward"]["value"])
     cut = max(training, key=lambda row: row["ceiling_share"])
     reward = f"{task_name(weak['task'])} scores lowest at the start ({weak['mean_reward']['value']:.2f})"

@@ -35,17 +35,18 @@ WARMUP_STEPS = 50
 
 def build_tokenizer(params: Params) -> PreTrainedTokenizerFast:
     """The tokenizer of every word the small profile can say, in any split and any task."""
-    texts = ["system user assistant"]
+    texts, names = ["system user assistant"], []
     for split in shop.SPLITS:
         source = data.open_shop(split, params.seed, orders=WORD_ORDERS)
         for task in tasks.TASKS.values():
             for row in task.rows(source, WORD_ROWS, params.seed):
                 texts += [row["gold"], *(message["content"] for message in row["prompt"])]
         pools = shop.load_profile("small").pools(split)
-        texts += [*pools.customers, *(f"{c} {s}" for c, s in pools.cities), *(f"{p} {c}" for p, c, _ in pools.products)]
-    corpus = Corpus(data.open_shop("train", params.seed, orders=WORD_ORDERS), ["palavra"] * 20, params.seed)
+        names += [*pools.customers, *(city for city, _ in pools.cities), *(product for product, *_ in pools.products)]
+        texts += [state for _, state in pools.cities] + [category for _, category, _ in pools.products]
+    corpus = Corpus(data.open_shop("train", params.seed, orders=WORD_ORDERS), names, params.seed)
     kinds = dict.fromkeys([*corpus.documents_by_kind, *corpus.drills_by_kind])
-    texts += [kind() for kind in kinds if kind.__name__ != "_spelling" for _ in range(WORD_DOCUMENTS)]
+    texts += names + [kind() for kind in kinds if kind.__name__ != "_spelling" for _ in range(WORD_DOCUMENTS)]
     return tokenizer.build(texts)
 
 
@@ -71,10 +72,11 @@ class Documents(IterableDataset):
         source = data.open_shop("train", self.params.seed, orders=self.params.data.orders)
         corpus = Corpus(source, drill_words(self.tok), self.seed)
 
-        def drill_share() -> float:
-            return spec.drill_share_start if given < DRILL_START_SHARE * len(self) else spec.drill_share
+        def first() -> bool:
+            return given < DRILL_START_SHARE * len(self)
 
-        stream, order = corpus.stream(drill_share), random.Random(f"batches {self.seed}")
+        stream = corpus.stream(lambda: spec.drill_share_start if first() else spec.drill_share, first)
+        order = random.Random(f"batches {self.seed}")
         while given < len(self):
             texts = [
                 text + tokenizer.END_OF_TEXT for text in itertools.islice(stream, spec.batch_rows * BUCKET_BATCHES)

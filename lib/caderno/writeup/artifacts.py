@@ -108,8 +108,9 @@ class RunRecord:
 
     @property
     def open_stage(self) -> StageRecord | None:
-        """The first planned stage that has not passed."""
-        return next((stage for stage in self.told if stage.planned and stage.state != "passed"), None)
+        """Where the run stands: the first planned stage that was begun and has not passed, else the first not run."""
+        unpassed = [stage for stage in self.told if stage.planned and stage.state != "passed"]
+        return next((stage for stage in unpassed if stage.state != "not run"), next(iter(unpassed), None))
 
 
 def read_run(run_dir: Path) -> RunRecord:

@@ -34,14 +34,14 @@ def calibration(stage: StageRecord) -> Table:
     columns = ("Task", "Sampling", ">Mean reward", ">Fully correct", ">Cut at the ceiling", ">Tokens")
     columns += (">Thought, mean / p95", ">Thought never closed")
     with understood(stage.directory / "result.json"):
-        rows = [_calibration_row(row) for row in stage.result["by_task"]]
+        rows = [_calibration_row(row) for row in sorted(stage.result["by_task"], key=lambda row: row["task"] == "all")]
     return Table(columns, rows, f"`{stage.folder}/result.json`, key `by_task`", "Shares are of 1; lengths in tokens.")
 
 
 def _calibration_row(row: dict[str, Any]) -> tuple[str, ...]:
     thinks = row["think_tokens_mean"] is not None
     return (
-        words.code(row["task"]),
+        "**all tasks**" if row["task"] == "all" else words.code(row["task"]),
         f"{row['sampling']}, {temperature(row['temperature'])}",
         words.estimate(row["mean_reward"]),
         words.estimate(row["fully_correct"]),
