@@ -99,8 +99,7 @@ figure
 # The reward of every task. One that stays flat at 0 or 1 gives its groups no variance, and so no gradient.
 
 # %%
-curves = {f"rewards/{name}/mean": (f"Reward, {name}", "score") for name in params.tasks}
-figure = plots.training_curves(metrics, curves)
+figure = plots.training_curves(metrics, [f"rewards/{name}/mean" for name in params.tasks])
 stage.figure("rewards", figure)
 figure
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from caderno.tasks.base import figure
-from caderno.tasks.panels import MEASURES, panel
+from caderno.tasks.panels import panel
 from caderno.tokenizer import TURN_END, TURN_START
 
 if TYPE_CHECKING:
@@ -53,17 +53,19 @@ def _summary(corpus: Corpus) -> Turn:
 
 
 def _query(corpus: Corpus) -> Turn:
-    measure = corpus.rng.choice(MEASURES)
+    measure = corpus.rng.choice(corpus.measures)
     [(name, _)] = panel(corpus.shop, measure, 1, corpus.rng)
+    name = corpus.stranger(name)
     return f"consulta: {measure.question.format(v=name)}", f"{measure.name} em {name}.", f"{measure.query(name)};"
 
 
 def _extreme(corpus: Corpus) -> Turn:
     lines = corpus.numbered()
-    word, pick = corpus.rng.choice((("maior", max), ("menor", min)))
-    name, value = pick(lines, key=lambda line: line[1])
+    (top, most), (low, least) = max(lines, key=lambda line: line[1]), min(lines, key=lambda line: line[1])
     told = "; ".join(f"{a} {figure(b)}" for a, b in lines)
-    return f"{told}. qual o {word}?", f"{word} {name} {figure(value)}.", f"o {word} é {name} com {figure(value)}."
+    word, name, value = corpus.rng.choice((("maior", top, most), ("menor", low, least)))
+    thought = f"maior {top} {figure(most)}; menor {low} {figure(least)}."
+    return f"{told}. qual o {word}?", thought, f"o {word} é {name} com {figure(value)}."
 
 
 def _figure(corpus: Corpus) -> Turn:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from caderno.conversations import conversation
+from caderno.shop import small
+from caderno.shop.profile import ReviewFacts
 from caderno.tasks.base import figure
-from caderno.tasks.panels import MEASURES, panel
+from caderno.tasks.panels import MEASURES, figures, panel
 
 if TYPE_CHECKING:
     from caderno.shop import Shop
@@ -24,7 +27,9 @@ NAMED = {
     "praise": {"nada": "não elogia", "preco": "elogia o preço"},
     "recommends": {"True": "recomenda", "False": "não recomenda"},
 }
+NAMES = {"product": "o produto é", "city": "a cidade é", "customer": "quem escreve é"}
 PLAIN = {"problem": "problema de {}", "request": "pede {}", "praise": "elogia {}", "recommends": "recomenda {}"}
+MOST_LINES = 5  # of a panel
 DRILL_START_SHARE = 0.15  # of training: before it, drills take their larger share
 
 
@@ -33,14 +38,16 @@ class Corpus:
 
     def __init__(self, shop: Shop, words: list[str], seed: int):
         self.shop, self.words, self.rng = shop, words, random.Random(f"corpus {seed}")
-        reviews = shop.tables["reviews"].merge(shop.labels, on="review_id", suffixes=("", "_label"))
-        self.reviews = reviews[reviews["comment"].notna()].to_dict("records")
+        self.facts = [facts_of(label) for label in shop.labels.to_dict("records")]
         self.people = shop.tables["customers"].to_dict("records")
         self.goods = shop.tables["products"].to_dict("records")
+        self.measures = [measure for measure in MEASURES if len(figures(shop, measure)) >= MOST_LINES]
         self.documents_by_kind = (
             self._review, self._record, self._query, self._panel, self._advert, *[self._conversation] * 5,
         )  # fmt: skip
-        self.drills_by_kind = (self._recall, self._linked, self._pairs_as_json, self._extremes, self._spelling)
+        self.drills_by_kind = (
+            self._recall, self._linked, self._pairs_as_json, self._extremes, self._extremes, self._spelling,
+        )  # fmt: skip
 
     def stream(self, drill_share: Callable[[], float], first: Callable[[], bool] = lambda: False) -> Iterator[str]:
         """Documents without end. Both functions are asked before each, so that the mixture may follow training.
@@ -63,19 +70,23 @@ class Corpus:
         return f"{review} resumo: {'; '.join(said)}."
 
     def review_and_facts(self) -> tuple[str, list[str]]:
-        """A review with its stars, and what it says in prose, in any order."""
-        review = self.rng.choice(self.reviews)
-        said = [f"sentimento {review['sentiment']}", f"{int(review['score'])} estrelas"]
+        """A review with its stars, and what it says in prose, in any order. Half of them name random words."""
+        facts = self.rng.choice(self.facts)
+        named = {key: self.stranger(value) for key in NAMES if (value := getattr(facts, key))}
+        facts = replace(facts, **named)
+        said = [f"sentimento {facts.sentiment}", f"{facts.score} estrelas"]
         for key in PLAIN:
-            if (value := review[key]) is not None and value == value:
+            if (value := getattr(facts, key)) is not None:
                 said.append(NAMED[key].get(str(value)) or PLAIN[key].format(value))
-        for key, word in (("product", "o produto é"), ("city", "a cidade é"), ("customer", "quem escreve é")):
-            said.append(f"{word} {review[key]}" if review[key] else f"{word} desconhecido")
-        late = review["late_days"]
-        said.append(f"{int(late)} dias de atraso" if late is not None and late == late else "nenhum atraso contado")
+        said += [f"{word} {named.get(key, 'desconhecido')}" for key, word in NAMES.items()]
+        said.append("nenhum atraso contado" if facts.late_days is None else f"{facts.late_days} dias de atraso")
         self.rng.shuffle(said)
-        opening = self.rng.choice(("nota {}. ", "avaliação de {} estrelas: ", "({}) "))
-        return f"{opening.format(int(review['score']))}{review['comment']}", said
+        opening = self.rng.choice(("nota {}. ", "avaliação de {} estrelas: ", "({}) ")).format(facts.score)
+        return opening + small.PROFILE.review(self.rng, facts)[1], said
+
+    def stranger(self, name: str) -> str:
+        """The name, or half the time any word in its place: a slot is known by where it stands, not by who is in it."""
+        return name if self.rng.random() < 0.5 else self.rng.choice(self.words)
 
     def _record(self) -> str:
         """A sentence about a customer or a product, and the same as JSON."""
@@ -92,17 +103,20 @@ class Corpus:
 
     def _query(self) -> str:
         """SQL with a comment that says what it asks."""
-        measure = self.rng.choice(MEASURES)
+        measure = self.rng.choice(self.measures)
         if self.rng.random() < 0.3:
             return f"-- {measure.name} por cidade ou produto\n{measure.by_entity()};"
-        (name, value), *_ = panel(self.shop, measure, 1, self.rng)
+        [(name, value)] = panel(self.shop, measure, 1, self.rng)
+        name = self.stranger(name)
         comment = self.rng.choice((f"{measure.name} de {name}", measure.question.format(v=name)))
         return f"-- {comment}\n{measure.query(name)};\n-- {figure(value)}"
 
     def _panel(self) -> str:
         """Figures of the shop with a comment on the largest and the smallest."""
-        measure = self.rng.choice(MEASURES)
-        return self._commented(f"{measure.name} da loja", panel(self.shop, measure, self.rng.randint(2, 5), self.rng))
+        measure = self.rng.choice(self.measures)
+        return self._commented(
+            f"{measure.name} da loja", panel(self.shop, measure, self.rng.randint(2, MOST_LINES), self.rng)
+        )
 
     def _advert(self) -> str:
         return f"promoção: {self.advert(*self.offer())}"
@@ -110,7 +124,7 @@ class Corpus:
     def offer(self) -> tuple[str, str, int]:
         """A product, a customer and a discount in percent."""
         one, who = self.rng.choice(self.goods), self.rng.choice(self.people)
-        return one["product_name"], who["customer_name"], 5 * self.rng.randint(1, 12)
+        return self.stranger(one["product_name"]), self.stranger(who["customer_name"]), 5 * self.rng.randint(1, 12)
 
     def advert(self, product: str, customer: str, discount: int) -> str:
         first, second = self.rng.choice((
@@ -184,3 +198,11 @@ class Corpus:
             f"ordem: {', '.join(name for name, _ in sorted(lines, key=lambda x: -x[1]))}.",
         )
         return f"{title}: {listed}. {self.rng.choice(comments)}"
+
+
+def facts_of(label: dict) -> ReviewFacts:
+    """A label's row as the facts it came from."""
+    known = {field.name: label[field.name] for field in fields(ReviewFacts)}
+    known = {key: None if value is None or value != value else value for key, value in known.items()}
+    late = known["late_days"]
+    return ReviewFacts(**known | {"score": int(known["score"]), "late_days": None if late is None else int(late)})

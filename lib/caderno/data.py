@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from caderno import runs
 from caderno import shop as shops
 from caderno.errors import BadInput
 from caderno.tasks import GENERIC_SYSTEM_PROMPT, task
@@ -120,11 +121,12 @@ def build(params: Params) -> dict[str, list[dict]]:
 
 def _split(params: Params, split: str, n: int) -> list[dict]:
     spec = params.data
+    path = str(runs.given(spec.path)) if spec.path else None
     counts = shares(n, {name: spec.proportions.get(name, 0.0) for name in params.tasks})
     if spec.source == "jsonl":
-        found = [row for row in read_rows(spec.path) if row["split"] == split and row["task"] in params.tasks]
-        return _with_system_prompts(_enough(found, n, f"{spec.path}, split {split}"), params)
-    source = open_shop(split, params.seed, path=spec.path, profile=spec.profile, orders=spec.orders)
+        found = [row for row in read_rows(path) if row["split"] == split and row["task"] in params.tasks]
+        return _with_system_prompts(_enough(found, n, f"{path}, split {split}"), params)
+    source = open_shop(split, params.seed, path=path, profile=spec.profile, orders=spec.orders)
     drawn = [row for name, count in counts.items() if count for row in task(name).rows(source, count, params.seed)]
     random.Random(f"order {split} {params.seed}").shuffle(drawn)
     return _with_system_prompts(drawn, params)

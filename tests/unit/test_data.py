@@ -9,11 +9,15 @@ import pytest
 from caderno import data, params
 from caderno.errors import BadInput
 
+SMALL = [
+    "data.orders=400", "data.train_rows=60", "data.sft_rows=60", "data.heldout_rows=40", "data.test_rows=40",
+    "calibration.rows=8", "grpo.max_steps=2",
+]  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def small():
-    return params.load("params/demo.yaml", ["data.orders=400", "data.train_rows=60", "data.sft_rows=60", "data.heldout_rows=40",
-                                            "data.test_rows=40", "calibration.rows=8", "grpo.max_steps=2"])  # fmt: skip
+    return params.load("params/demo.yaml", SMALL)
 
 
 def test_splits_have_their_sizes_and_proportions_and_nothing_in_common(small):
@@ -42,8 +46,7 @@ def test_a_shared_entity_between_splits_is_refused(small):
 
 
 def test_the_generic_system_prompt_replaces_the_tasks_own(small):
-    one = params.load("params/demo.yaml", ["tasks.push.system_prompt=generic", "data.orders=400", "data.train_rows=60", "data.sft_rows=60",
-                                           "data.heldout_rows=40", "data.test_rows=40", "calibration.rows=8", "grpo.max_steps=2"])  # fmt: skip
+    one = params.load("params/demo.yaml", [*SMALL, "tasks.push.system_prompt=generic"])
     systems = {row["task"]: row["prompt"][0]["content"] for row in data.build(one)["train"]}
     assert "assistente" in systems["push"] and "assistente" not in systems["sql_qa"]
 

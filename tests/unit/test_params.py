@@ -185,3 +185,8 @@ def test_importing_loads_nothing_heavy():
     code = "import sys, caderno.params; print([m for m in ('torch', 'pandas', 'rich', 'yaml') if m in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_a_name_that_looks_like_a_number_stays_a_name(tmp_path):
+    (tmp_path / "resolved.yaml").write_text(to_yaml(load("params/demo.yaml", ['name="1e3"'])))
+    assert load(tmp_path / "resolved.yaml").name == "1e3"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from caderno import runs
 from caderno.errors import BadInput
 
 TINY = "tiny"
@@ -34,7 +35,7 @@ def resolve(name: str, revision: str | None = None, *, where: str = "model.name"
     """The source `name` stands for. Raises BadInput naming what is missing, or that the hub cannot be reached."""
     if name == TINY:
         return _directory(Path(str(resources.files("caderno") / "tiny_base")), where)
-    path = Path(name).expanduser()
+    path = runs.given(name)
     if path.exists():
         return _directory(path, where)
     if name.startswith(("/", ".", "~")) or name.count("/") > 1 or "\\" in name:
@@ -42,7 +43,7 @@ def resolve(name: str, revision: str | None = None, *, where: str = "model.name"
             f"there is no directory {name!r}",
             expected="'tiny', a model directory, or a hub id such as 'Qwen/Qwen3-0.6B'",
             where=where,
-            mend="Check the path; a relative one starts from where the command was run.",
+            mend="Check the path; a relative one starts from where the command was run, else from the checkout.",
         )
     return _hub(name, revision, where)
 

@@ -23,11 +23,16 @@ class _Loader(yaml.SafeLoader):
     """SafeLoader with YAML 1.2's floats; a subclass, so that nobody else's YAML changes."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
+class _Dumper(yaml.SafeDumper):
+    """SafeDumper that quotes whatever text `_Loader` would read as a number."""
+
+
+for _side in (_Loader, _Dumper):
+    _side.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)[eE][-+]?[0-9]+$"),
+        list("-+.0123456789"),
+    )
 
 
 def read(path: Path) -> Layer:
@@ -119,4 +124,4 @@ def _refuse_bad_key(key: yaml.Node, path: tuple, at: LineToPlace, here: dict[str
 
 def dump(data: dict[str, Any]) -> str:
     """YAML text that `read` gives back unchanged, keys in their order."""
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)

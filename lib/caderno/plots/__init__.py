@@ -1,7 +1,7 @@
 """Figures of a run: training curves, calibration, validation before and after, and the README's picture.
 
 Every function takes what the artifacts hold (a result dict, metrics or samples as lists of dicts) and returns a
-Figure; none opens a window, touches pyplot's global state or computes a statistic that the artifacts do not have.
+Figure; none opens a window, touches pyplot's global state or estimates anything anew.
 """
 
 from caderno.plots.curves import losses, training_curves

@@ -6,6 +6,7 @@ It reads metrics.jsonl's lines as they are, under the trainer's own keys; it fit
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from caderno.errors import BadInput
-from caderno.plots.style import AFTER, LOSS, Picture, empty, picture, style
+from caderno.plots.style import AFTER, LOSS, Picture, empty, picture, signed, style, task_name
 
 LABELS = {
     "reward": ("mean reward", "reward, 0 to 1"),
@@ -29,6 +30,7 @@ LABELS = {
     "kl": ("KL to the start", "nats per token"),
 }
 DEFAULT_KEYS = ("reward", "entropy", "completions/mean_length")
+TASK_REWARD = re.compile(r"rewards/(.+)/mean")
 HELDOUT_KEYS = ("eval_loss", "heldout_loss", "val_loss")
 ENDS = 10  # "start" and "end" of a curve: means of so many logged steps, as in 30-grpo/result.json
 
@@ -88,13 +90,13 @@ def training_curves(
     names = {**LABELS, **(keys if isinstance(keys, Mapping) else {}), **(labels or {})}
     found = {key: series(metrics, key) for key in keys}
     n = max((len(values) for values in found.values()), default=0)
-    columns = min(3, len(keys))
+    columns = 2 if len(keys) == 4 else min(3, len(keys))
     rows = math.ceil(len(keys) / columns)
     with style():
         figure = picture(2.25 * rows, title or _finding(found, names), _curve_note(metrics, keys, n))
         panels = list(figure.subplots(rows, columns, squeeze=False).flat)
         for axes, key in zip(panels, keys, strict=False):
-            draw_curve(axes, found[key], *names.get(key, (key, "")), heldout=series(metrics, f"eval_{key}"))
+            draw_curve(axes, found[key], *_label(key, names), heldout=series(metrics, f"eval_{key}"))
         for axes in panels[len(keys) :]:
             axes.remove()
     return figure
@@ -182,15 +184,27 @@ def _from_zero(axes: Axes, values: pd.Series, heldout: pd.Series | None) -> None
 
 
 def _finding(found: Mapping[str, pd.Series], names: Mapping[str, tuple[str, str]]) -> str:
-    """The first curve's way from its start to its end."""
+    """The first curve's way from its start to its end; of several tasks' rewards, which moved most."""
+    there = {key: values for key, values in found.items() if len(values) > 1}
+    if len(there) > 1 and all(TASK_REWARD.fullmatch(key) for key in there):
+        moved = {key: ends(values)[1] - ends(values)[0] for key, values in there.items()}
+        most = max(moved, key=lambda key: abs(moved[key]))
+        return f"Reward by task: {task_name(TASK_REWARD.fullmatch(most)[1])} moved most ({signed(moved[most])})"
     key, values = next(iter(found.items()))
+    name = _label(key, names)[0].capitalize()
     if values.empty:
-        return f"{names.get(key, (key,))[0].capitalize()} was not logged"
-    name, step = names.get(key, (key,))[0].capitalize(), int(values.index[-1])
+        return f"{name} was not logged"
+    step = int(values.index[-1])
     if len(values) == 1:
         return f"{name} is {values.iloc[0]:.2f} at step {step}, the only one logged"
     first, last = ends(values)
     return f"{name} went from {first:.2f} to {last:.2f} in {step} steps"
+
+
+def _label(key: str, names: Mapping[str, tuple[str, str]]) -> tuple[str, str]:
+    """Name and unit of a metric; the key itself where nobody named it."""
+    task = TASK_REWARD.fullmatch(key)
+    return names.get(key) or ((task_name(task[1]), "reward, 0 to 1") if task else (key, ""))
 
 
 def _curve_note(metrics: Sequence[Mapping], keys: Sequence[str], n: int) -> str:

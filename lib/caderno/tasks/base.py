@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -84,6 +85,13 @@ def numbers(text: str) -> list[float]:
             token = token.replace(".", "")
         found.append(float(token))
     return found
+
+
+def without(text: str, names: Iterable[str]) -> str:
+    """The text less some names, so that the 128 of "celular 128 gb" is not taken for a figure."""
+    for name in sorted(names, key=len, reverse=True):
+        text = re.sub(rf"(?i)(?<!\w){re.escape(name)}(?!\w)", " ", text)
+    return text
 
 
 def figure(value: float) -> str:

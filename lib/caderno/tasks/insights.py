@@ -9,7 +9,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from caderno.tasks.base import Score, answer_of, figure, make_row, need, nothing, numbers, rng_for, says, scored
+from caderno.tasks.base import (
+    Score,
+    answer_of,
+    figure,
+    make_row,
+    need,
+    nothing,
+    numbers,
+    rng_for,
+    says,
+    scored,
+    without,
+)
 from caderno.tasks.panels import MEASURES, panel, panel_text
 
 if TYPE_CHECKING:
@@ -84,7 +96,7 @@ def score(row: dict, completion: str) -> Score:
     if not parts or len(text) > row["facts"]["limit"]:
         return nothing("faltam as três partes, na ordem, no tamanho")
     known = {float(figure(value)) for _, value in lines}
-    invented = [x for x in numbers(text) if x not in known]
+    invented = [x for x in numbers(without(text, [name for name, _ in lines])) if x not in known]
     facts = _extremes(parts["destaque"], lines, max) | _extremes(parts["atenção"], lines, min)
     advice = parts["recomendação"]
     acts = any(says(advice, action) for action in ACTIONS) and any(says(advice, name) for name, _ in lines)
@@ -101,5 +113,5 @@ def _extremes(part: str, lines: list[tuple[str, float]], pick) -> dict[str, bool
     others = [other for other, _ in lines if other != name and says(part, other)]
     return {
         f"{word} é {name}": says(part, name) and not others,
-        f"{word} vale {figure(value)}": numbers(part) == [float(figure(value))],
+        f"{word} vale {figure(value)}": numbers(without(part, [name for name, _ in lines])) == [float(figure(value))],
     }

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from caderno.shop.profile import split_of
-from caderno.tasks.base import Score, answer_of, fold, make_row, need, nothing, numbers, rng_for, says, scored
+from caderno.tasks.base import Score, answer_of, fold, make_row, need, nothing, numbers, rng_for, says, scored, without
 
 if TYPE_CHECKING:
     from caderno.shop import Shop
@@ -85,10 +85,11 @@ def score(row: dict, completion: str) -> Score:
     if not text:
         return nothing("resposta vazia")
     shape = MIN_CHARACTERS <= len(text) <= MAX_CHARACTERS and "\n" not in text
+    figures = numbers(without(text, [facts["product"]]))
     grounded = {
         f"não chama {facts['customer']}": facts["customer"] is None or says(text, facts["customer"]),
         f"não diz {facts['product']}": says(text, facts["product"]),
-        "figura que não está no pedido ou desconto ausente": numbers(text) == [float(facts["discount"])],
+        "figura que não está no pedido ou desconto ausente": figures == [float(facts["discount"])],
     }
     manner = _manner(row, text)
     missing = [why for why, holds in {"tamanho ou linhas": shape, **grounded, **manner}.items() if not holds]

@@ -10,7 +10,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from caderno.tasks.base import Score, answer_of, figure, make_row, need, nothing, numbers, rng_for, scored
+from caderno.tasks.base import Score, answer_of, figure, make_row, need, nothing, numbers, rng_for, says, scored
 from caderno.tasks.panels import MEASURES, panel, panel_text
 
 if TYPE_CHECKING:
@@ -60,28 +60,40 @@ def _row(shop: Shop, measure, lines: list[tuple[str, float]], asked: tuple[str, 
         f"{measure.name} de {name}: {figure(value)}.",
         f"sql: {query};\nresposta: {figure(value)}.",
         entities=[f"{measure.entity}:{line}" for line, _ in lines],
-        facts={"query": query, "value": value},
+        facts={"query": query, "value": value, "about": name},
     )  # fmt: skip
 
 
 def score(row: dict, completion: str) -> Score:
-    """Format: both labels, SQL that is one SELECT over the tables. Partial: overlap with the reference's tree.
-    Task: half for the same result, half more when the answer gives the same figure too."""
+    """Format: both labels, SQL that is one SELECT over the tables. Partial: overlap with the reference's tree, all of
+    it where the result is the same. Task: half for the same result, the other half for the same figure in the answer.
+
+    A result is the same when the query names what was asked about and agrees with the reference on the row's shop and
+    on a twin with other figures: `SELECT 12` is no answer.
+    """
     from caderno import shop, sql
 
     text = answer_of(completion)
     shape = _SHAPE.match(text)
     if not shape:
         return nothing("faltam 'sql:' e 'resposta:'")
-    source = shop.rebuild(row["shop"])
     query, gold, value = shape["query"].strip(), row["facts"]["query"], float(row["facts"]["value"])
+    source, twin = shop.rebuild(row["shop"]), shop.rebuild(_twin(row["shop"]))
+    overlap = sql.overlap(query, gold, frozenset(source.tables))
     result = sql.run(query, source)
     if result.error:
-        return scored(0.5, 0.5 * sql.overlap(query, gold, frozenset(source.tables)), 0.0, [result.error])
-    same = sql.same_rows(result.rows, ((value,),))
+        return scored(0.5 * (overlap > 0), 0.5 * overlap, 0.0, [result.error])
+    same = says(query, row["facts"]["about"]) and sql.same_rows(result.rows, ((value,),))
+    same = same and sql.same_rows(sql.run(query, twin).rows, sql.run(gold, twin).rows)
     figures = numbers(shape["answer"])
     told = len(shape["answer"]) <= MAX_ANSWER_CHARACTERS and len(figures) == 1 and math.isclose(figures[0], value)
     missing = [] if same else [f"a consulta devolve {str(result.rows[:2])[:80]}"]
     missing += [] if told else [f"a resposta não diz {figure(value)}"]
-    overlap = sql.overlap(query, gold, frozenset(source.tables))
-    return scored(1.0, overlap, (0.5 + 0.5 * told) * same, missing)
+    return scored(1.0, 1.0 if same else overlap, (0.5 + 0.5 * told) * same, missing)
+
+
+def _twin(source: dict) -> dict:
+    """A shop with the same names and other figures: another seed, or for Olist another split."""
+    if source["source"] == "shop":
+        return source | {"seed": source["seed"] + 1}
+    return source | {"split": "heldout" if source["split"] != "heldout" else "train"}

@@ -71,7 +71,9 @@ def trainer(policy: Policy, train_rows: list[dict], heldout_rows: list[dict], st
     if spec.early_stop:
         from transformers import EarlyStoppingCallback
 
-        found.add_callback(EarlyStoppingCallback(spec.early_stop.patience, early_stop_delta(stage)))
+        delta = early_stop_delta(stage)
+        found.add_callback(EarlyStoppingCallback(spec.early_stop.patience, delta))
+        stage.ledger([{"what": "early_stop.delta", "requested": spec.early_stop.delta, "effective": delta}])
     return found
 
 
@@ -127,6 +129,8 @@ def early_stop_delta(stage: Stage) -> float:
     lines = read_json(stage.parent("calibration") / "result.json")["by_task"]
     line = next(x for x in lines if x["task"] == "all" and x["sampling"] == "training")
     mean = line["mean_reward"]
+    if mean["low"] is None:  # every calibration score was the same: no noise was seen, so any improvement counts
+        return 0.0
     return (mean["high"] - mean["low"]) / 2 / Z_95 * math.sqrt(mean["n"] / spec.eval_rows)
 
 

@@ -122,6 +122,7 @@ def trainer(model: PreTrainedModel, tok: PreTrainedTokenizerFast, stage: Stage) 
         per_device_train_batch_size=spec.batch_rows, per_device_eval_batch_size=spec.batch_rows, max_steps=steps,
         max_grad_norm=spec.grad_clip, logging_steps=max(1, min(20, steps // 10)),
         eval_strategy="steps", eval_steps=spec.eval_steps, eval_on_start=True,
+        include_num_input_tokens_seen="non_padding",
         save_steps=spec.save_steps, save_total_limit=2,
     )  # fmt: skip
     heldout = Documents(stage.params, tok, math.ceil(spec.eval_documents / spec.batch_rows), stage.params.seed + 1)
@@ -149,9 +150,9 @@ def train(pretrainer: Trainer, stage: Stage) -> dict:
     parameters = pretrainer.model.num_parameters()
     return {
         "steps": pretrainer.state.global_step,
-        "tokens": spec.tokens,
+        "tokens": int(pretrainer.state.num_input_tokens_seen),
         "parameters": parameters,
-        "tokens_per_parameter": spec.tokens / parameters,
+        "tokens_per_parameter": pretrainer.state.num_input_tokens_seen / parameters,
         "vocabulary": len(pretrainer.model.get_input_embeddings().weight),
         "loss": {"first": losses[0], "last": losses[-1]},
         "heldout_loss": {"first": heldout[0], "last": heldout[-1]},

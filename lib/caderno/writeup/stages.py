@@ -111,7 +111,7 @@ def losses(stages: Iterable[StageRecord]) -> Table | None:
         with understood(stage.directory / "result.json"):
             rows.append(_loss_row(stage))
     source = ", ".join(f"`{stage.folder}/result.json`" for stage in there)
-    columns = ("Stage", ">Steps", ">Rows", ">Training loss", ">Held-out loss", ">Took")
+    columns = ("Stage", ">Steps", ">Data", ">Training loss", ">Held-out loss", ">Took")
     return Table(columns, rows, source, "Losses in nats per token, first → last.") if rows else None
 
 
@@ -121,8 +121,14 @@ def _loss_row(stage: StageRecord) -> tuple[str, ...]:
         f"{words.number(result[key]['first'])} → {words.number(result[key]['last'])}" if result.get(key) else words.NONE
         for key in ("loss", "heldout_loss")
     )
-    steps, rows = words.number(result.get("steps")), words.number(result.get("train_rows"))
-    return (words.code(stage.folder), steps, rows, *way, words.seconds(result.get("seconds")))
+    data = [f"{result[key]:,} {unit}" for key, unit in (("train_rows", "rows"), ("tokens", "tokens")) if key in result]
+    return (
+        words.code(stage.folder),
+        words.number(result.get("steps")),
+        words.listed(data) or words.NONE,
+        *way,
+        words.seconds(result.get("seconds")),
+    )
 
 
 def verdicts(record: RunRecord) -> Table | None:
