@@ -63,6 +63,13 @@ engine = policies.engine(stage, policies.START)
 policy = policies.start(stage)
 
 # %% [markdown]
+# The thinking switch is checked before anything is rendered: a switch that the template does not know would be
+# ignored in silence.
+
+# %%
+verdicts = [preflight.thinking_switch(policy, params)]
+
+# %% [markdown]
 # ## Three examples as the model will see them
 #
 # Green tokens are supervised, dim ones are context. A good mask begins exactly where the completion begins and
@@ -77,16 +84,12 @@ for row in splits["train"][:3]:
 # %% [markdown]
 # ## The checks
 #
-# The installed versions against the pins: trainers change their defaults between versions, silently.
-
-# %%
-verdicts = preflight.versions()
-
-# %% [markdown]
-# What the parameters ask of the machine. An absent GPU is *unknown*, not a refusal: this may not be the machine that
+# The installed versions against the pins: trainers change their defaults between versions, silently. And what the
+# parameters ask of the machine: an absent GPU is *unknown*, not a refusal, for this may not be the machine that
 # runs.
 
 # %%
+verdicts += preflight.versions()
 verdicts.append(preflight.hardware(params))
 
 # %% [markdown]
@@ -98,12 +101,11 @@ verdicts.append(preflight.disjoint(splits))
 verdicts.append(preflight.lengths(policy, splits, params))
 
 # %% [markdown]
-# The chat template: the same ids after a round trip, one beginning-of-sequence token, a turn that ends generation,
-# and a thinking switch if one is set.
+# The chat template: the same ids after a round trip, one beginning-of-sequence token, and a turn that ends
+# generation.
 
 # %%
 verdicts += preflight.template(policy, splits["train"][:64], params)
-verdicts.append(preflight.thinking_switch(policy, params))
 
 # %% [markdown]
 # One greedy token, through the engine that calibration and validation will use.

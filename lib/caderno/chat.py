@@ -177,6 +177,11 @@ def double_bos(tokenizer: PreTrainedTokenizerBase, rendered: str) -> bool:
     return tokenizer.bos_token_id is not None and ids[:2] == [tokenizer.bos_token_id] * 2
 
 
+def for_trainer(tokenizer: PreTrainedTokenizerBase, rendered: str) -> str:
+    """A rendered prompt for trainers that tokenize text with special tokens: without the BOS they will add again."""
+    return rendered.removeprefix(tokenizer.bos_token) if double_bos(tokenizer, rendered) else rendered
+
+
 def eos_sources(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]]:
     """End-of-sequence ids by who names them: tokenizer, config.json, generation_config.json."""
     generation = getattr(model, "generation_config", None)

@@ -1,7 +1,8 @@
 """The pretraining corpus of the tiny base: documents about the shop's train split, conversations, and drills.
 
-No document is a task's prompt with its reference completion and no held-out or test entity stands in one;
-drills draw on every word of the vocabulary, so that copying a name does not depend on having met it.
+No document is a task's prompt with its reference completion, and none has a task's system prompt. Facts are those of
+the train split; drills, and half of the slots for names, draw on every word of the vocabulary, the names of other
+splits among them, so that copying a name does not depend on having met it.
 """
 
 from __future__ import annotations

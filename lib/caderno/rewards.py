@@ -32,9 +32,10 @@ def functions(
         return params.rewards.staged and training()
 
     if params.rewards.composite:
-        return [_named("composite", _scores(by_id, None, staged))], [1.0]
-    found = [_named(name, _scores(by_id, name, staged)) for name in params.tasks]
-    weights = [params.tasks[name].weight for name in params.tasks]
+        found, weights = [_named("composite", _scores(by_id, None, staged))], [1.0]
+    else:
+        found = [_named(name, _scores(by_id, name, staged)) for name in params.tasks]
+        weights = [params.tasks[name].weight for name in params.tasks]
     if params.rewards.think_efficiency:
         found.append(_named("think_efficiency", _think_efficiency(by_id, params, count_tokens)))
         weights.append(params.rewards.think_efficiency)

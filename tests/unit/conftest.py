@@ -6,6 +6,7 @@ It trains nothing and downloads nothing: what a test needs beyond random weights
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,26 @@ def tiny_pair(tiny_model_dir: Path):
         AutoModelForCausalLM.from_pretrained(tiny_model_dir).eval(),
         AutoTokenizer.from_pretrained(tiny_model_dir),
     )
+
+
+@pytest.fixture
+def directory(tiny_model_dir: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny model to plant faults in."""
+    return Path(shutil.copytree(tiny_model_dir, tmp_path / "model"))
+
+
+@pytest.fixture
+def engine(tiny_pair):
+    """transformers' engine over the tiny model, 256 tokens of context."""
+    from caderno.generation.hf import HfEngine
+
+    return HfEngine(*tiny_pair, context_tokens=256)
+
+
+@pytest.fixture(scope="session")
+def small_tokenizer():
+    """The tiny base's own tokenizer, built anew from the seed."""
+    from caderno import params
+    from caderno.training.pretrain import build_tokenizer as build
+
+    return build(params.Params(name="t", model={"name": "tiny"}))

@@ -101,7 +101,8 @@ def score(row: dict, completion: str) -> Score:
     advice = parts["recomendação"]
     acts = any(says(advice, action) for action in ACTIONS) and any(says(advice, name) for name, _ in lines)
     missing = [why for why, holds in facts.items() if not holds]
-    missing += [f"figura {figure(x)} não está na tabela" for x in invented] + [] if acts else ["nenhuma ação concreta"]
+    missing += [f"figura {figure(x)} não está na tabela" for x in invented]
+    missing += [] if acts else ["nenhuma ação concreta"]
     partial = sum(facts.values()) / len(facts) * (0.5 if invented else 1.0)
     return scored(1.0, partial, all(facts.values()) and not invented and acts, missing)
 

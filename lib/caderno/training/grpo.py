@@ -32,13 +32,13 @@ def dataset(rows: list[dict], policy: Policy, stage: Stage) -> Dataset:
     found = []
     for row in rows:
         text = chat.render(policy.tokenizer, row["prompt"], enable_thinking=stage.params.chat.enable_thinking)
-        if (tokens := len(policy.tokenizer(text)["input_ids"])) > room:
+        if (tokens := len(chat.encode(policy.tokenizer, text))) > room:
             raise BadInput(
                 f"prompt of row {row['id']} has {tokens} tokens", expected=f"at most {room}",
                 where="model.max_length less grpo.max_completion_length",
                 mend="Raise model.max_length, or leave such rows out of the data.",
             )  # fmt: skip
-        found.append({"prompt": text, "row_id": row["id"]})
+        found.append({"prompt": chat.for_trainer(policy.tokenizer, text), "row_id": row["id"]})
     return Dataset.from_list(found)
 
 

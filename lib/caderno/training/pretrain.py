@@ -103,7 +103,7 @@ def collate(batch: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
 def rate_at(step: int, steps: int, decay_start: float, final_share: float) -> float:
     """The learning rate as a share of its peak: a short warm-up, level, then linear to `final_share`."""
     done = step / max(1, steps)
-    decayed = 1.0 if done < decay_start else 1 - (1 - final_share) * (done - decay_start) / (1 - decay_start)
+    decayed = 1.0 if done <= decay_start else 1 - (1 - final_share) * (done - decay_start) / (1 - decay_start)
     return max(final_share, decayed) * min(1.0, (step + 1) / min(WARMUP_STEPS, steps))
 
 

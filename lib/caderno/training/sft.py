@@ -27,7 +27,8 @@ def dataset(rows: list[dict], policy: Policy, stage: Stage) -> Dataset:
     limit = stage.params.sft.max_length or stage.params.model.max_length
     kept, long = [], []
     for row in rows:
-        prompt = chat.render(policy.tokenizer, row["prompt"], enable_thinking=stage.params.chat.enable_thinking)
+        text = chat.render(policy.tokenizer, row["prompt"], enable_thinking=stage.params.chat.enable_thinking)
+        prompt = chat.for_trainer(policy.tokenizer, text)
         tokens = len(policy.tokenizer(prompt + row["gold"])["input_ids"]) + 1  # the end of the turn
         (kept if tokens <= limit else long).append({"prompt": prompt, "completion": row["gold"], "row_id": row["id"]})
     if long:
