@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -50,6 +51,9 @@ class FakeStage:
         self.ledgers: list[dict] = []
         self.resumed_at: int | None = None
 
+    def expect_steps(self, total: int) -> None:
+        self.expected_steps = total
+
     def metrics(self, **values) -> None:
         self.lines.append(values)
 
@@ -61,3 +65,6 @@ class FakeStage:
 
     def resume_step(self, step: int) -> None:
         self.resumed_at = step
+
+    def graceful(self) -> AbstractContextManager[None]:
+        return nullcontext()

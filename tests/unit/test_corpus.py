@@ -36,10 +36,11 @@ def leaks(texts: list[str], found: list[dict]) -> list[str]:
     """Texts that hold a task's system prompt, or a row's question together with its reference answer."""
     systems = {flat(text) for task in tasks.TASKS.values() for text in task.SYSTEM_PROMPT.values()}
     pairs = [(flat(row["prompt"][-1]["content"]), flat(row["gold"].split("</think>")[1])) for row in found]
+    flattened = [(text, flat(text)) for text in texts]
     return [
         text
-        for text in texts
-        if any(system in flat(text) for system in systems) or any(q in flat(text) and a in flat(text) for q, a in pairs)
+        for text, seen in flattened
+        if any(system in seen for system in systems) or any(q in seen and a in seen for q, a in pairs)
     ]
 
 
@@ -122,7 +123,7 @@ def test_a_review_and_what_is_said_of_it_agree(words):
             [named] = [line.removeprefix(kind) for line in said if line.startswith(kind)]
             assert named == "desconhecido" or re.search(rf"\b{named}\b", review), (review, said)
             found[named == "desconhecido"] += 1
-        [stars] = [line.split()[0] for line in said if line.endswith("estrelas")]
+        [stars] = [line.split()[0] for line in said if re.match(r"\d estrelas", line)]
         assert re.match(rf"\D*{stars}\b", review)
     assert min(found.values()) > 50
 

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from caderno import chat, data, evaluation, generation, tasks
+from caderno.errors import StageFailed
 from caderno.guards.verdict import Verdict, judged
 from caderno.runs import checkout
 
@@ -91,9 +92,13 @@ def one_token(engine: Engine, row: dict, params: Params) -> Verdict:
 
     prompts = evaluation.prompts([row], engine.tokenizer, params.chat.enable_thinking)
     sampling = generation.Sampling(temperature=0.0, max_new_tokens=1)
-    [drawn] = generation.generate(engine, prompts, sampling, run="preflight", progress=False)
+    try:
+        [drawn] = generation.generate(engine, prompts, sampling, run="preflight", progress=False)
+    except StageFailed as error:  # the engine found logits that are not finite
+        return judged("one token", False, 0, 1, "tokens", str(error))
     finite = all(math.isfinite(value) for value in drawn.logprobs)
-    why = f"greedy first token {drawn.text!r} with log-probability {drawn.logprobs[0]:.2f}"
+    told = ", ".join(f"{value:.2f}" for value in drawn.logprobs) or "none"
+    why = f"greedy first token {drawn.text!r} with log-probability {told}"
     return judged("one token", finite and len(drawn.token_ids) == 1, len(drawn.token_ids), 1, "tokens", why)
 
 

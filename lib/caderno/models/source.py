@@ -38,7 +38,7 @@ def resolve(name: str, revision: str | None = None, *, where: str = "model.name"
     path = runs.given(name)
     if path.exists():
         return _directory(path, where)
-    if name.startswith(("/", ".", "~")) or name.count("/") > 1 or "\\" in name:
+    if names_files(name):
         raise BadInput(
             f"there is no directory {name!r}",
             expected="'tiny', a model directory, or a hub id such as 'Qwen/Qwen3-0.6B'",
@@ -46,6 +46,12 @@ def resolve(name: str, revision: str | None = None, *, where: str = "model.name"
             mend="Check the path; a relative one starts from where the command was run, else from the checkout.",
         )
     return _hub(name, revision, where)
+
+
+def names_files(name: str) -> bool:
+    """Whether a model's name stands for files on this machine rather than for a hub id."""
+    looks_like_path = name.startswith(("/", ".", "~")) or name.count("/") > 1 or "\\" in name
+    return name == TINY or looks_like_path or runs.given(name).exists()
 
 
 def _directory(path: Path, where: str) -> Source:

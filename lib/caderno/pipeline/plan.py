@@ -12,6 +12,7 @@ from pathlib import Path
 
 from caderno import runs
 from caderno.errors import BadInput
+from caderno.models import source
 from caderno.params.sections import Params
 
 PARAMETERS = ("params_file", "run_dir")  # all that papermill injects
@@ -66,6 +67,8 @@ def make(params: Params, from_stage: str | None, only: str | None, notebooks: Pa
     stages = choose(params, from_stage, only)
     for stage in stages:
         check_notebook(notebooks / runs.notebook_name(stage))
+    if "pretrain" not in params.stages and source.names_files(params.model.name):
+        source.resolve(params.model.name)  # a path that is no model is refused before a run directory exists
     wanted = {name for stage in stages for name in (stage, *runs.parents(stage, params))}
     inputs = {stage: runs.inputs_hash(stage, params, notebooks) for stage in sorted(wanted)}
     return Plan(runs.run_directory(params), params, notebooks, stages, inputs)

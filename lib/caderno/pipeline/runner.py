@@ -150,7 +150,9 @@ def _write_up(plan: Plan, after: CadernoError | None, view: views.View) -> None:
     from caderno import writeup
 
     try:
-        path = writeup.write(plan.run_dir, plan.params.writeup.directory)
+        # Bad input is no story to publish: it stays with the run.
+        published = None if isinstance(after, BadInput) else plan.params.writeup.directory
+        path = writeup.write(plan.run_dir, published)
     except Exception as error:
         before = f"{after} Besides, " if after else ""
         raise StageFailed(

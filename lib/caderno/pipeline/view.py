@@ -111,11 +111,15 @@ class LineView:
 
 def table(title: str, rows: list[StageRow]) -> Table:
     """The stages of a run as a table."""
+    from rich.box import SIMPLE_HEAD
     from rich.markup import escape
     from rich.table import Table
 
-    columns = ("stage", "state", "step", "elapsed", "to go", "reward", "loss", "attempt")
-    view = Table(*columns, title=escape(title), title_justify="left", caption_justify="left")
+    columns = ("stage", "state", "step", "elapsed", "to go", "reward", "loss", "try")
+    # Light lines: the whole table, names uncut, fits the 80 columns of a plain terminal.
+    view = Table(*columns, title=escape(title), title_justify="left", caption_justify="left", box=SIMPLE_HEAD,
+                 padding=(0, 1), pad_edge=False)  # fmt: skip
+    view.columns[0].no_wrap = True
     for row in rows:
         style = STYLES.get(row.state)
         view.add_row(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from caderno.shop.profile import PRAISES, PROBLEMS, REQUESTS, SENTIMENTS, split_of
+from caderno.shop.profile import PRAISES, PROBLEMS, REQUESTS, SENTIMENTS, SPLITS, split_of
 from caderno.tasks.base import Score, answer_of, fold, make_row, need, nothing, rng_for, scored
 
 if TYPE_CHECKING:
@@ -51,14 +51,30 @@ def rows(shop: Shop, n: int, seed: int) -> list[dict]:
     owners = shop.tables["orders"].set_index("order_id")["customer_id"].to_dict()
     records = reviews.to_dict("records")
     rng_for(NAME, shop, seed).shuffle(records)
-    distinct = list({_user(record): record for record in records if _belongs(record, shop.split)}.values())
+    taken = _taken(shop)
+    distinct = list({_user(r): r for r in records if _belongs(r, shop) and _user(r) not in taken}.values())
     return [_row(shop, r, owners, i, seed) for i, r in enumerate(need(distinct, n, NAME, shop))]
 
 
-def _belongs(review: dict, split: str) -> bool:
-    """A review that names nobody and nothing could stand in any split: it belongs where its text hashes to."""
+def _belongs(review: dict, shop: Shop) -> bool:
+    """A generated review that names nobody could stand in any split: it belongs where its text hashes to."""
     named = (review.get(kind) for kind in ("product", "city", "customer"))
-    return any(isinstance(name, str) for name in named) or split_of(_user(review)) == split
+    return (
+        shop.source["source"] != "shop"
+        or any(isinstance(name, str) for name in named)
+        or split_of(_user(review)) == shop.split
+    )
+
+
+def _taken(shop: Shop) -> set[str]:
+    """Texts of Olist's that another split has too: the first of train, heldout, test keeps them."""
+    from caderno import shop as shops
+
+    if shop.source["source"] == "shop":
+        return set()
+    earlier = (shops.rebuild(shop.source | {"split": s}) for s in SPLITS[: SPLITS.index(shop.split)])
+    reviews = [one.tables["reviews"] for one in earlier]
+    return {_user(r) for table in reviews for r in table[table["comment"].notna()].to_dict("records")}
 
 
 def _user(review: dict) -> str:

@@ -38,6 +38,12 @@ class MuonWithAdamW(torch.optim.AdamW):
         ]
         super().__init__(groups, betas=(0.9, 0.95), weight_decay=0.0)
 
+    def __setstate__(self, state: dict) -> None:
+        """AdamW's own asks every weight for its count of steps; Muon keeps none, and its state would not load."""
+        for kept in state["state"].values():
+            kept.setdefault("step", torch.tensor(0.0))
+        super().__setstate__(state)
+
     @torch.no_grad()
     def step(self, closure=None):
         """One step of both. Muon's update is scaled by sqrt(max(1, rows / columns)), as in the reference."""

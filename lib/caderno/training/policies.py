@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from caderno import generation, models, runs
+from caderno.errors import BadInput
 from caderno.generation import Engine
 from caderno.models import Policy
 
@@ -52,7 +53,13 @@ def engine(stage: Stage, arm: str | None = None) -> Engine:
 
 def arms(stage: Stage) -> tuple[str, str]:
     """What validation compares: the last two of start, sft, grpo that this run has."""
-    return tuple([START, *trained(stage)][-2:])
+    found = [START, *trained(stage)]
+    if len(found) < 2:
+        raise BadInput(
+            f"no stage before {stage.name} trains anything", expected=f"one of {', '.join(TRAINED)} in stages",
+            where="stages", mend="A validation compares two arms: name what trains the second.",
+        )  # fmt: skip
+    return found[-2], found[-1]
 
 
 def keep(stage: Stage, policy: Policy) -> None:

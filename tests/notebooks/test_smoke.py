@@ -1,0 +1,96 @@
+"""Every notebook under smoke.yaml by the real runner, in a process of its own, twice where sameness is the point."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from caderno.runs import STAGE_DIRECTORIES, checkout
+
+STAGES = ("preflight", "pretrain", "calibration", "sft", "grpo", "validation")
+
+
+def caderno(runs: Path, *arguments: str) -> subprocess.CompletedProcess:
+    environment = os.environ | {"CADERNO_RUNS": str(runs), "WANDB_MODE": "offline"}
+    command = [str(Path(sys.executable).with_name("caderno")), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=checkout(), timeout=900)
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory) -> Path:
+    """The directory of a whole smoke run."""
+    runs = tmp_path_factory.mktemp("runs")
+    done = caderno(runs, "run", "params/smoke.yaml")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return runs / "smoke"
+
+
+def test_every_notebook_of_the_checkout_is_run(smoke):
+    names = {path.stem.partition("_")[0] for path in (checkout() / "notebooks").glob("*.py")}
+    ran = {path.parent.name.partition("-")[0] for path in smoke.glob("*/notebook.ipynb")}
+    assert names == ran
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_passes_and_leaves_its_artifacts(smoke, stage):
+    directory = smoke / STAGE_DIRECTORIES[stage]
+    assert json.loads((directory / "status.json").read_text())["state"] == "passed"
+    assert json.loads((directory / "result.json").read_text())
+    cells = nbformat.read(directory / "notebook.ipynb", as_version=4).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in code)
+    assert not any(output.output_type == "error" for cell in code for output in cell.outputs)
+
+
+def test_the_paired_notebooks_hold_no_outputs_and_stay_short(smoke):
+    for path in (checkout() / "notebooks").glob("*.ipynb"):
+        cells = nbformat.read(path, as_version=4).cells
+        code = [cell for cell in cells if cell.cell_type == "code"]
+        assert 15 <= len(cells) <= 30, f"{path.name} has {len(cells)} cells"
+        assert not any(cell.outputs or cell.execution_count for cell in code), path.name
+        for cell in code:
+            assert len(cell.source.splitlines()) <= 12, f"{path.name}: {cell.source}"
+            assert "def " not in cell.source, f"{path.name}: {cell.source}"
+
+
+def test_the_verdicts_are_there_and_none_fails(smoke):
+    rows = json.loads((smoke / "00-preflight" / "guards.json").read_text())
+    assert {"template round trip", "one token", "gold scores sql_qa", "splits disjoint"} <= {r["guard"] for r in rows}
+    assert not [row for row in rows if row["verdict"] == "fail"]
+
+
+def test_the_ledger_says_what_grpo_was_asked_and_did(smoke):
+    rows = {row["what"]: row for row in json.loads((smoke / "30-grpo" / "ledger.json").read_text())}
+    assert rows["temperature"]["same"] and rows["num_generations"]["effective"] == 4
+    assert rows["early_stop.delta"]["requested"] == "standard_error" and not rows["early_stop.delta"]["same"]
+
+
+def test_metrics_have_a_curve_per_task_and_their_steps(smoke):
+    lines = [json.loads(line) for line in (smoke / "30-grpo" / "metrics.jsonl").read_text().splitlines()]
+    keys = {key for line in lines for key in line}
+    assert {"step", "wall_s", "reward", "entropy", "rewards/extraction/mean", "eval_reward"} <= keys
+
+
+def test_the_report_names_every_stage(smoke):
+    report = (smoke / "report.md").read_text()
+    assert all(STAGE_DIRECTORIES[stage] in report for stage in STAGES)
+
+
+def test_the_same_command_again_skips_what_has_passed(smoke):
+    done = caderno(smoke.parent, "run", "params/smoke.yaml")
+    assert done.returncode == 0
+    assert done.stdout.count("skipped") == len(STAGES), done.stdout
+
+
+def test_the_same_seed_gives_the_same_figures(smoke, tmp_path):
+    """Same rows, prompts, completions and validation figures from a second run; only times and paths may differ."""
+    done = caderno(tmp_path, "run", "params/smoke.yaml", "--set", "tracking.mode=disabled")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    for file in ("40-validation/result.json", "40-validation/samples.jsonl", "10-calibration/samples.jsonl"):
+        assert (tmp_path / "smoke" / file).read_text() == (smoke / file).read_text(), file
