@@ -18,17 +18,26 @@ if TYPE_CHECKING:
     from caderno.params import Params
 
 
-def settings(params: Params, *sections: str) -> pd.DataFrame:
+class Table(pd.DataFrame):
+    """A frame that a notebook shows with its text whole and to the left, lines broken where they must."""
+
+    def _repr_html_(self) -> str:
+        cells = {"text-align": "left", "white-space": "pre-wrap", "vertical-align": "top", "max-width": "46em"}
+        heads = [{"selector": "th", "props": "text-align: left; vertical-align: top"}]
+        return pd.DataFrame(self).style.format(precision=3).set_properties(**cells).set_table_styles(heads).to_html()
+
+
+def settings(params: Params, *sections: str) -> Table:
     """The resolved parameters of some sections (all where none is named): value and what it means."""
     rows = [row for row in parameters.table(params) if not sections or row[0].split(".")[0] in sections]
-    return pd.DataFrame(rows, columns=["parameter", "value", "meaning"]).set_index("parameter")
+    return Table(pd.DataFrame(rows, columns=["parameter", "value", "meaning"]).set_index("parameter"))
 
 
-def verdicts(found: Iterable[Verdict]) -> pd.DataFrame:
+def verdicts(found: Iterable[Verdict]) -> Table:
     """One line per guard, failures first."""
     order = ("fail", "warn", "unknown", "pass", "not_applicable")
     rows = sorted((v.as_dict() for v in found), key=lambda row: order.index(row["verdict"]))
-    return pd.DataFrame(rows).set_index("guard")[["verdict", "measured", "threshold", "unit", "why"]]
+    return Table(pd.DataFrame(rows).set_index("guard")[["verdict", "measured", "threshold", "unit", "why"]])
 
 
 def calibration(result: Mapping) -> pd.DataFrame:
@@ -62,7 +71,8 @@ def validation(result: Mapping) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index(["T", "task", "measure"])
 
 
-def samples(found: Iterable[Mapping], n: int = 6) -> pd.DataFrame:
+def samples(found: Iterable[Mapping], n: int = 6) -> Table:
     """The n lowest-scoring samples, completion and reason."""
     worst = sorted(found, key=lambda sample: sample["score"])[:n]
-    return pd.DataFrame([{key: s[key] for key in ("task", "score", "completion", "why")} for s in worst])
+    rows = [{key: s[key] for key in ("task", "score", "completion", "why")} for s in worst]
+    return Table(rows)
