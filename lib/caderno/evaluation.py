@@ -6,8 +6,9 @@ result.json.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from caderno import chat, generation, stats
@@ -99,12 +100,20 @@ def pairs(before: Sequence[dict], after: Sequence[dict], confidence: float = 0.9
 
 
 def _pair(before: Sequence[dict], after: Sequence[dict], confidence: float) -> dict:
-    scores = [[s["score"] for s in arm] for arm in (before, after)]
-    correct = [[float(value >= FULLY_CORRECT) for value in arm] for arm in scores]
+    scores = [_by_prompt(arm, lambda s: s["score"]) for arm in (before, after)]
+    correct = [_by_prompt(arm, lambda s: float(s["score"] >= FULLY_CORRECT)) for arm in (before, after)]
     return {
         "mean_reward": asdict(stats.paired_difference(*scores, confidence)),
         "fully_correct": asdict(stats.paired_difference(*correct, confidence)),
     }
+
+
+def _by_prompt(found: Sequence[dict], value: Callable[[dict], float]) -> list[float]:
+    """One value a prompt, the mean over its samples: they are not independent of each other."""
+    groups: dict[str, list[float]] = {}
+    for sample in found:
+        groups.setdefault(sample["id"], []).append(value(sample))
+    return [fmean(values) for values in groups.values()]
 
 
 def calibration(by_sampling: Mapping[str, Sequence[dict]]) -> dict:

@@ -32,7 +32,7 @@ def functions(
         return params.rewards.staged and training()
 
     if params.rewards.composite:
-        found, weights = [_named("composite", _scores(by_id, None, staged))], [1.0]
+        found, weights = [_named("composite", _weighted(_scores(by_id, None, staged), by_id, params))], [1.0]
     else:
         found = [_named(name, _scores(by_id, name, staged)) for name in params.tasks]
         weights = [params.tasks[name].weight for name in params.tasks]
@@ -64,6 +64,16 @@ def _scores(by_id: dict[str, dict], only: str | None, staged: Callable[[], bool]
         return [score and sum(weights[part] * score.parts[part] for part in PARTS) for score in scores]
 
     return reward
+
+
+def _weighted(reward: Reward, by_id: dict[str, dict], params: Params) -> Reward:
+    """A reward times its row's task's weight: one function has one weight in TRL."""
+
+    def weighted(prompts: list[str], completions: list[str], row_id: list[str], **columns) -> list[float]:
+        scores = reward(prompts, completions, row_id, **columns)
+        return [params.tasks[by_id[one]["task"]].weight * score for one, score in zip(row_id, scores, strict=True)]
+
+    return weighted
 
 
 def judged(row: dict, completion: str, prompt: str = "") -> tasks.Score:

@@ -11,7 +11,7 @@ from caderno.generation.hf import HfEngine
 
 
 def arm(scores: list[float], **more) -> list[dict]:
-    return [sample(f"r{i}", score, **more) for i, score in enumerate(scores)]
+    return [sample(f"{more.get('task', '')}r{i}", score, **more) for i, score in enumerate(scores)]
 
 
 class Says:

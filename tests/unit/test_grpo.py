@@ -49,26 +49,23 @@ def test_batches_add_up_to_the_step(tmp_path, accumulation, processes, expected)
     assert expected * accumulation * processes == 6 * 8 and found["gradient_accumulation_steps"] == accumulation
 
 
-def calibrated(directory, **mean) -> FakeStage:
-    """A stage after a calibration whose mean reward under training's sampling is `mean`."""
-    lines = [
-        {"task": "all", "sampling": "deployment", "mean_reward": {"low": 0.0, "high": 1.0, "n": 4}},
-        {"task": "push", "sampling": "training", "mean_reward": {"low": 0.0, "high": 1.0, "n": 4}},
-        {"task": "all", "sampling": "training", "mean_reward": mean},
-    ]
-    (directory / "calibration").mkdir()
-    (directory / "calibration" / "result.json").write_text(json.dumps({"by_task": lines}))
-    return stage(directory, early_stop={"patience": 2, "delta": "standard_error"}, **EARLY)
+def calibrated(tmp_path, scores: list[list[float]]):
+    """A stage whose calibration drew these scores per prompt at the training temperature, and others greedy."""
+    (tmp_path / "calibration").mkdir()
+    rows = [{"id": f"r{i}", "temperature": 1.0, "score": s} for i, group in enumerate(scores) for s in group]
+    rows += [{"id": f"r{i}", "temperature": 0.0, "score": 0.9} for i in range(len(scores))]
+    (tmp_path / "calibration" / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return stage(tmp_path, early_stop={"patience": 2, "delta": "standard_error"}, **EARLY)
 
 
-def test_the_smallest_gain_is_a_standard_error_of_the_evaluation(tmp_path):
-    delta = grpo.early_stop_delta(calibrated(tmp_path, low=0.4, high=0.6, n=100))
-    # half the interval over 1.96 is the error at n = 100; at 64 prompts it is sqrt(100 / 64) times that
-    assert delta == pytest.approx(0.1 / 1.96 * 1.25)
+def test_the_smallest_gain_is_the_noise_between_two_evaluations_of_the_same_prompts(tmp_path):
+    # variances within the prompts 0.5 and 0, mean 0.25; what lies between the prompts is the same in both evaluations
+    found = calibrated(tmp_path, [[0.0, 1.0], [0.3, 0.3]])
+    assert grpo.early_stop_delta(found) == pytest.approx((2 * 0.25 / found.params.grpo.eval_rows) ** 0.5)
 
 
 def test_without_any_spread_every_gain_counts(tmp_path):
-    assert grpo.early_stop_delta(calibrated(tmp_path, low=None, high=None, n=100)) == 0.0
+    assert grpo.early_stop_delta(calibrated(tmp_path, [[0.5, 0.5], [1.0, 1.0]])) == 0.0
 
 
 def test_a_number_is_taken_as_it_is_and_no_calibration_is_an_error(tmp_path):

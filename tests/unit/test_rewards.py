@@ -84,7 +84,8 @@ def test_composite_is_one_function_for_every_row():
     named, weights = functions(composite=True)
     assert list(named) == ["composite"] and weights == [1.0]
     completions = [row["gold"] if place % 2 else "" for place, row in enumerate(rows())]
-    expected = [tasks.score(*pair).total for pair in zip(rows(), completions, strict=True)]
+    worth = [TASKS[row["task"]].get("weight", 1.0) for row in rows()]
+    expected = [w * tasks.score(r, c).total for w, r, c in zip(worth, rows(), completions, strict=True)]
     assert call(named["composite"], rows(), completions) == expected and 0.0 in expected
 
 

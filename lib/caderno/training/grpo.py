@@ -7,11 +7,12 @@ temperature, and refuses what TRL cannot do as asked.
 from __future__ import annotations
 
 import math
+from statistics import fmean, variance
 from typing import TYPE_CHECKING
 
 from caderno import chat, rewards
 from caderno.errors import BadInput
-from caderno.runs import read_json
+from caderno.runs import whole_lines
 from caderno.training import callbacks
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
     from caderno.models import Policy
     from caderno.runs import Stage
-
-Z_95 = 1.96
 
 
 def dataset(rows: list[dict], policy: Policy, stage: Stage) -> Dataset:
@@ -114,24 +113,26 @@ def batch(stage: Stage) -> dict[str, int]:
 
 
 def early_stop_delta(stage: Stage) -> float:
-    """The smallest improvement that counts: as given, or one standard error of the evaluation's own mean reward.
+    """The smallest improvement that counts: as given, or one standard error of the difference of two evaluations.
 
-    The standard error comes from the calibration's interval, rescaled to the evaluation's number of prompts.
+    Evaluations draw once for the same prompts, so their noise is what varies within a prompt: sqrt(2 v / n), v the mean
+    variance of a prompt's scores among the calibration's training samples, n the evaluation's prompts.
     """
     spec = stage.params.grpo
     if spec.early_stop.delta != "standard_error":
         return spec.early_stop.delta
-    if "calibration" not in stage.params.stages:
+    if "calibration" not in stage.params.stages or stage.params.calibration.samples < 2:
         raise BadInput(
-            "early_stop.delta is 'standard_error' and no calibration measures it", expected="a calibration stage",
-            where="grpo.early_stop.delta", mend="Add calibration to stages, or give a number.",
+            "early_stop.delta is 'standard_error' and no calibration measures it", where="grpo.early_stop.delta",
+            expected="a calibration stage with at least two samples a prompt",
+            mend="Add calibration to stages and raise calibration.samples, or give a number.",
         )  # fmt: skip
-    lines = read_json(stage.parent("calibration") / "result.json")["by_task"]
-    line = next(x for x in lines if x["task"] == "all" and x["sampling"] == "training")
-    mean = line["mean_reward"]
-    if mean["low"] is None:  # every calibration score was the same: no noise was seen, so any improvement counts
-        return 0.0
-    return (mean["high"] - mean["low"]) / 2 / Z_95 * math.sqrt(mean["n"] / spec.eval_rows)
+    by_prompt: dict[str, list[float]] = {}
+    for sample in whole_lines(stage.parent("calibration") / "samples.jsonl"):
+        if sample["temperature"] == stage.params.calibration.training.temperature:
+            by_prompt.setdefault(sample["id"], []).append(sample["score"])
+    within = fmean(variance(scores) for scores in by_prompt.values())
+    return math.sqrt(2 * within / spec.eval_rows)
 
 
 def _trainer_class() -> type[GRPOTrainer]:

@@ -61,8 +61,16 @@ class Documents(IterableDataset):
     Yields {"input_ids", "labels"}; `steps` times `rows` documents in all, the drill share following training.
     """
 
-    def __init__(self, params: Params, tok: PreTrainedTokenizerFast, steps: int, seed: int):
-        self.params, self.tok, self.steps, self.seed = params, tok, steps, seed
+    def __init__(
+        self,
+        params: Params,
+        tok: PreTrainedTokenizerFast,
+        steps: int,
+        seed: int,
+        *,
+        first_share: float = DRILL_START_SHARE,
+    ):
+        self.params, self.tok, self.steps, self.seed, self.first_share = params, tok, steps, seed, first_share
 
     def __len__(self) -> int:
         return self.steps * self.params.pretrain.batch_rows
@@ -73,7 +81,7 @@ class Documents(IterableDataset):
         corpus = Corpus(source, drill_words(self.tok), self.seed)
 
         def first() -> bool:
-            return given < DRILL_START_SHARE * len(self)
+            return given < self.first_share * len(self)
 
         stream = corpus.stream(lambda: spec.drill_share_start if first() else spec.drill_share, first)
         order = random.Random(f"batches {self.seed}")
@@ -125,7 +133,9 @@ def trainer(model: PreTrainedModel, tok: PreTrainedTokenizerFast, stage: Stage) 
         include_num_input_tokens_seen="non_padding",
         save_steps=spec.save_steps, save_total_limit=2,
     )  # fmt: skip
-    heldout = Documents(stage.params, tok, math.ceil(spec.eval_documents / spec.batch_rows), stage.params.seed + 1)
+    # Judged on the mixture that most of training has, without the drills it begins with.
+    batches = math.ceil(spec.eval_documents / spec.batch_rows)
+    heldout = Documents(stage.params, tok, batches, stage.params.seed + 1, first_share=0.0)
     return Trainer(
         model=model, args=arguments, data_collator=collate, optimizers=(optimizer, schedule),
         train_dataset=Documents(stage.params, tok, steps, stage.params.seed), eval_dataset=list(heldout),
