@@ -29,8 +29,9 @@ class StageCallback(TrainerCallback):
 
     def on_log(self, args, state, control, logs=None, **_):
         values = {key: value for key, value in (logs or {}).items() if isinstance(value, int | float)}
-        if "train_loss" not in values:  # the closing summary is no step
-            self.stage.metrics(step=state.global_step, **values)
+        if "train_loss" in values:  # the closing summary is no step
+            return
+        self.stage.metrics(step=state.global_step, **values)
         every = max(1, state.max_steps // LINES_PER_RUN)
         if not self.stage.watched and (state.global_step % every == 0 or "eval_loss" in values):
             told = ", ".join(f"{key} {values[key]:.4g}" for key in TOLD if key in values)
