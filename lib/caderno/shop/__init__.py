@@ -51,7 +51,7 @@ def rebuild(source: dict[str, Any]) -> Shop:
     return _rebuilt(json.dumps(source, sort_keys=True))
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=64)
 def _rebuilt(canonical: str) -> Shop:
     source = json.loads(canonical)
     make, _ = MAKERS[source.pop("source")]

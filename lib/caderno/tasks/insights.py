@@ -41,20 +41,34 @@ SYSTEM_PROMPT = {
 ACTIONS = "reforçar investir ampliar rever melhorar divulgar reduzir priorizar revisar promover negociar".split()
 SECTIONS = ("destaque", "atenção", "recomendação")
 TABLE_ROWS = (3, 4)
+SEASONS, SEASON_ORDERS = 8, 300
 
 
 def rows(shop: Shop, n: int, seed: int) -> list[dict]:
     """n rows, each a table of three or four lines drawn from the shop, no two values equal."""
-    rng = rng_for(NAME, shop, seed)
+    rng, shops = rng_for(NAME, shop, seed), seasons(shop)
     drawn: dict[str, tuple] = {}
     for _ in range(30 * n):
         if len(drawn) == n:
             break
         measure = rng.choice(MEASURES)
-        lines = panel(shop, measure, rng.choice(TABLE_ROWS), rng)
+        lines = panel(rng.choice(shops), measure, rng.choice(TABLE_ROWS), rng)
         if lines and len({value for _, value in lines}) == len(lines):
             drawn[panel_text(measure, lines)] = (measure, lines)
     return [_row(shop, *facts, i, seed, rng) for i, facts in enumerate(need(list(drawn.values()), n, NAME, shop))]
+
+
+def seasons(shop: Shop) -> list[Shop]:
+    """Shops of the same names with other figures, for a generated shop; an Olist shop alone.
+
+    From one shop every city would always have the same figure, and its rank could be learnt by heart.
+    """
+    from caderno import shop as shops
+
+    if shop.source["source"] != "shop":
+        return [shop]
+    seeds = range(1000 * (shop.source["seed"] + 1), 1000 * (shop.source["seed"] + 1) + SEASONS)
+    return [shops.rebuild(shop.source | {"seed": seed, "orders": SEASON_ORDERS}) for seed in seeds]
 
 
 def _row(shop: Shop, measure, lines: list[tuple[str, float]], index: int, seed: int, rng) -> dict:
