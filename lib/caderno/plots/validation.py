@@ -95,13 +95,14 @@ def _dumbbell(axes: Axes, y: float, before: Mapping, after: Mapping, pair: Mappi
     for end, tint, lift, face in ((before, BEFORE, -0.17, "white"), (after, colour, 0.17, colour)):
         if end["low"] is not None:
             axes.plot([end["low"], end["high"]], [y + lift] * 2, color=tint, linewidth=1.1, zorder=3)
-        axes.plot(end["value"], y, "o", color=tint, markersize=6.5, markerfacecolor=face, markeredgewidth=1.4, zorder=4)
+        mark = {"markersize": 6.5, "markerfacecolor": face, "markeredgewidth": 1.4, "clip_on": False}
+        axes.plot(end["value"], y, "o", color=tint, zorder=4, **mark)
     strong = reading in ("gain", "loss")
     axes.annotate(
         signed(pair["difference"]) if short else difference_text(pair),
         (1, y),
         xycoords=("axes fraction", "data"),
-        xytext=(6, 0),
+        xytext=(8, 0),
         textcoords="offset points",
         va="center",
         fontsize=9,
