@@ -17,7 +17,7 @@ SMALL = [
 
 @pytest.fixture(scope="module")
 def small():
-    return params.load("params/demo.yaml", SMALL)
+    return params.load("params/base.yaml", SMALL)
 
 
 def test_splits_have_their_sizes_and_proportions_and_nothing_in_common(small):
@@ -46,7 +46,7 @@ def test_a_shared_entity_between_splits_is_refused(small):
 
 
 def test_the_generic_system_prompt_replaces_the_tasks_own(small):
-    one = params.load("params/demo.yaml", [*SMALL, "tasks.push.system_prompt=generic"])
+    one = params.load("params/base.yaml", [*SMALL, "tasks.push.system_prompt=generic"])
     systems = {row["task"]: row["prompt"][0]["content"] for row in data.build(one)["train"]}
     assert "assistente" in systems["push"] and "assistente" not in systems["sql_qa"]
 
