@@ -169,3 +169,8 @@ def test_the_trainer_supervises_the_completion_and_the_end_of_the_turn_and_cuts_
     assert seen == expected
     mask = chat.loss_mask_example(small_tokenizer, rows()[0]["prompt"], rows()[0]["gold"])
     assert sum(on for _, on in mask) in {len(one) for one in expected}, json.dumps(mask)
+
+
+def test_several_processes_are_refused_until_they_can_be_launched(tmp_path):
+    with pytest.raises(BadInput, match="processes = 2"):
+        callbacks.common_arguments(FakeStage(tmp_path, params(processes=2)))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
+from caderno.errors import BadInput
+
 if TYPE_CHECKING:
     from transformers import Trainer
 
@@ -48,6 +50,11 @@ def common_arguments(stage: Stage) -> dict:
     """TrainingArguments every stage shares. A NaN stays visible (the Trainer's filter would hide it)."""
     import torch
 
+    if stage.params.processes > 1:
+        raise BadInput(
+            f"processes = {stage.params.processes}", expected="1", where="processes",
+            mend="There is no launcher yet: one process would train on a part of every batch.",
+        )  # fmt: skip
     gpu = torch.cuda.is_available()
     return {
         "output_dir": str(stage.directory / "checkpoints"),
