@@ -54,7 +54,7 @@ class Corpus:
         """Documents without end. Both functions are asked before each, so that the mixture may follow training.
 
         While `first()`, the only drill is plain recall: copying by key has to be learnt before its variations help
-        (with the variations mixed in from the start it was not learnt in 700k tokens; alone, in 400k).
+        (mixed from the start, .07 of recalls were right after 650k tokens; with plain pairs alone, .78 after 460k).
         """
         while True:
             if self.rng.random() >= drill_share():
