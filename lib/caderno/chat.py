@@ -1,4 +1,4 @@
-"""Messages into the text and tokens a model sees, and its completions back into thought and answer.
+"""Messages into the text and tokens a model sees.
 
 It neither generates nor trains, and it never tokenizes with `add_special_tokens`: a rendered prompt already carries
 what the template puts first, and a second beginning-of-sequence token would go unnoticed.
@@ -6,28 +6,18 @@ what the template puts first, and a second beginning-of-sequence token would go 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from caderno.errors import BadInput
+from caderno.thinking import THINK_OPEN
 
 if TYPE_CHECKING:
     from rich.text import Text
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Messages = list[dict[str, str]]
-THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
-
-
-@dataclass(frozen=True)
-class Thought:
-    """A completion in two parts. `closed` is False when a thought was opened and never ended."""
-
-    thought: str | None
-    answer: str
-    closed: bool
 
 
 def render(
@@ -92,23 +82,6 @@ def _apply(tokenizer: PreTrainedTokenizerBase, messages: Messages, generation_pr
 def opens_thought(rendered_prompt: str) -> bool:
     """Whether the prompt ends inside a thought, so that the completion begins with the thought itself."""
     return rendered_prompt.rstrip().endswith(THINK_OPEN)
-
-
-def split_thinking(text: str, *, opened: bool = False) -> Thought:
-    """Thought and answer of a completion; `opened` says that the prompt ended with `<think>` (`opens_thought`).
-
-    A `</think>` before any `<think>` means the same as `opened`. Text around the thought is the answer.
-    """
-    head, found_open, rest = text.partition(THINK_OPEN)
-    if THINK_CLOSE in head or (opened and (not found_open or head.strip())):
-        head, rest = "", text
-    elif not found_open:
-        return Thought(None, text.strip(), closed=True)
-    thought, closed, answer = rest.partition(THINK_CLOSE)
-    answer = answer.strip()
-    while answer.startswith(THINK_CLOSE):  # a sampler that forces the end can write it twice
-        answer = answer.removeprefix(THINK_CLOSE).strip()
-    return Thought(thought.strip(), (head.strip() + "\n" + answer).strip(), closed=bool(closed))
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, rendered: str) -> list[int]:

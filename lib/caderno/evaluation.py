@@ -11,7 +11,7 @@ from dataclasses import asdict
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from caderno import chat, generation, stats
+from caderno import chat, generation, stats, thinking
 from caderno.rewards import judged
 from caderno.tasks import FULLY_CORRECT
 
@@ -46,7 +46,7 @@ def samples(
 
 def _sample(row: dict, prompt: str, completion, arm: str, temperature: float, tokenizer) -> dict:
     score = judged(row, completion.text, prompt)
-    thought = chat.split_thinking(completion.text, opened=chat.opens_thought(prompt))
+    thought = thinking.split(completion.text, opened=chat.opens_thought(prompt))
     think_tokens = len(tokenizer(thought.thought, add_special_tokens=False)["input_ids"]) if thought.thought else 0
     return {
         "id": row["id"], "task": row["task"], "arm": arm, "temperature": temperature, "sample": completion.sample,

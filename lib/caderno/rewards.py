@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from caderno import chat, tasks
+from caderno import chat, tasks, thinking
 
 if TYPE_CHECKING:
     from caderno.params import Params
@@ -96,7 +96,7 @@ def _think_efficiency(by_id: dict[str, dict], params: Params, count_tokens: Call
         for one, completion, prompt in zip(row_id, completions, prompts, strict=True):
             name = by_id[one]["task"]
             budget = params.tasks[name].think_budget_tokens or tasks.task(name).THINK_BUDGET_TOKENS
-            thought = chat.split_thinking(completion, opened=chat.opens_thought(prompt))
+            thought = thinking.split(completion, opened=chat.opens_thought(prompt))
             spent = count_tokens(thought.thought or "")
             found.append(min(1.0, max(0.0, 2 - spent / budget)) if thought.closed else 0.0)
         return found

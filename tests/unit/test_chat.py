@@ -7,7 +7,7 @@ import copy
 import conftest
 import pytest
 
-from caderno import chat
+from caderno import chat, thinking
 from caderno.errors import BadInput
 
 MESSAGES = [{"role": "system", "content": "ajuda"}, {"role": "user", "content": "qual total?"}]
@@ -48,23 +48,24 @@ def test_no_template_and_a_refusing_template(tokenizer):
 @pytest.mark.parametrize(
     ("text", "opened", "expected"),
     [
-        ("42", False, chat.Thought(None, "42", True)),
-        ("<think>\nsoma\n</think>\n\n42 ", False, chat.Thought("soma", "42", True)),
-        ("soma</think>42", True, chat.Thought("soma", "42", True)),
-        ("soma</think>42", False, chat.Thought("soma", "42", True)),
-        ("soma sem fim", True, chat.Thought("soma sem fim", "", False)),
-        ("soma sem fim", False, chat.Thought(None, "soma sem fim", True)),
-        ("<think>soma sem fim", False, chat.Thought("soma sem fim", "", False)),
-        ("<think>soma</think>42", True, chat.Thought("soma", "42", True)),
-        ("<think></think>42", False, chat.Thought("", "42", True)),
-        ("soma</think></think>42", True, chat.Thought("soma", "42", True)),
-        ("eis: <think>soma</think>42", False, chat.Thought("soma", "eis:\n42", True)),
-        ("a</think>b<think>c", False, chat.Thought("a", "b<think>c", True)),
-        ("", False, chat.Thought(None, "", True)),
+        ("42", False, thinking.Thought(None, "42", True)),
+        ("<think>\nsoma\n</think>\n\n42 ", False, thinking.Thought("soma", "42", True)),
+        ("soma</think>42", True, thinking.Thought("soma", "42", True)),
+        ("soma</think>42", False, thinking.Thought("soma", "42", True)),
+        ("soma sem fim", True, thinking.Thought("soma sem fim", "", False)),
+        ("soma sem fim", False, thinking.Thought(None, "soma sem fim", True)),
+        ("<think>soma sem fim", False, thinking.Thought("soma sem fim", "", False)),
+        ("<think>soma</think>42", True, thinking.Thought("soma", "42", True)),
+        ("<think></think>42", False, thinking.Thought("", "42", True)),
+        ("soma</think></think>42", True, thinking.Thought("soma", "42", True)),
+        ("eis: 7 <think>soma</think>42", False, thinking.Thought("soma", "42", True)),
+        ("a</think>b<think>c", False, thinking.Thought("a</think>b<think>c", "", False)),
+        ("<think>a</think>7<think>b</think>42", False, thinking.Thought("a</think>7<think>b", "42", True)),
+        ("", False, thinking.Thought(None, "", True)),
     ],
 )
 def test_split_thinking(text, opened, expected):
-    assert chat.split_thinking(text, opened=opened) == expected
+    assert thinking.split(text, opened=opened) == expected
 
 
 def test_loss_mask_covers_the_completion_and_its_end(tokenizer):

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 from materials import rows, shop
 
-from caderno import chat, tasks
+from caderno import chat, tasks, thinking
 from caderno.conversations import SYSTEMS, conversation
 from caderno.corpus import Corpus, facts_of
 from caderno.shop import SPLITS
@@ -148,7 +148,7 @@ def test_conversations_are_what_the_chat_template_renders(words, small_tokenizer
         thinks = not tail.startswith("<think>\n\n</think>\n\n")
         prompt = chat.render(small_tokenizer, messages, enable_thinking=None if thinks else False)
         assert text.startswith(prompt) and tail.endswith("<|im_end|>")
-        thought = chat.split_thinking(tail.removesuffix("<|im_end|>"))
+        thought = thinking.split(tail.removesuffix("<|im_end|>"))
         assert thought.closed and bool(thought.thought) == thinks and thought.answer
         thoughts += thinks
         systems.add(turns[0][1] if turns[0][0] == "system" else "")

@@ -16,9 +16,9 @@ import caderno
 
 LIBRARY = Path(caderno.__file__).parent
 ROWS = (
-    ("errors", "params", "runs", "tracking"),
-    ("shop", "sql", "tasks", "data", "corpus", "conversations", "tokenizer"),
-    ("chat", "models", "generation"),
+    ("errors", "params", "runs", "tracking", "workers"),
+    ("shop", "sql", "tasks", "data", "corpus", "conversations", "tokenizer", "thinking"),
+    ("chat", "models", "generation", "lengths"),
     ("rewards", "stats", "evaluation", "advice"),
     ("guards",),
     ("training", "abstract"),

@@ -10,7 +10,7 @@ import sqlglot
 from materials import params, rows, shop
 from transformers import AutoTokenizer
 
-from caderno import chat, tasks, tokenizer
+from caderno import chat, tasks, thinking, tokenizer
 from caderno.corpus import Corpus
 from caderno.shop import SPLITS
 from caderno.training import pretrain
@@ -96,7 +96,7 @@ def test_the_thinking_switch_turns_the_thought_off(tok):
 def test_turns_and_thoughts_are_single_tokens_and_thoughts_survive_decoding(tok):
     assert tok.tokenize("<think>nota</think><|im_end|>") == ["<think>", "nota", "</think>", "<|im_end|>"]
     ids = chat.encode(tok, "<think>\nnota\n</think>\n\nok<|im_end|>")
-    assert chat.split_thinking(tok.decode(ids, skip_special_tokens=True)) == chat.Thought("nota", "ok", True)
+    assert thinking.split(tok.decode(ids, skip_special_tokens=True)) == thinking.Thought("nota", "ok", True)
     assert tok.eos_token == "<|im_end|>" and chat.turn_end_id(tok) == tok.eos_token_id
     assert tok.pad_token_id not in (tok.eos_token_id, tok.unk_token_id) and tok.padding_side == "left"
 

@@ -11,8 +11,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from caderno.chat import THINK_CLOSE, THINK_OPEN, encode
+from caderno.chat import encode
 from caderno.errors import BadInput
+from caderno.thinking import THINK_CLOSE, THINK_OPEN
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,11 +13,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from caderno import models
-from caderno.chat import THINK_CLOSE, THINK_OPEN, eos_ids
+from caderno.chat import eos_ids
 from caderno.errors import BadInput, StageFailed
 from caderno.generation import Completion, Request, Sampling, completion, plain, special_ids, tag_ids, token_id
 from caderno.models.loading import load_tokenizer
 from caderno.models.source import Source, resolve
+from caderno.thinking import THINK_CLOSE, THINK_OPEN
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

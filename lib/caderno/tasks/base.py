@@ -1,7 +1,6 @@
 """What every task shares: a row, a score with its reasons, and small readers of model output.
 
-It knows no task; the registry is `caderno.tasks`. A completion may open with a thought: only what follows
-`</think>` is judged, and a thought that never closes leaves nothing to judge.
+It knows no task; the registry is `caderno.tasks`.
 """
 
 from __future__ import annotations
@@ -52,13 +51,6 @@ def scored(format: float, partial: float, task: float, missing: list[str]) -> Sc
 def nothing(why: str) -> Score:
     """The score of a completion with nothing in it to judge."""
     return scored(0, 0, 0, [why])
-
-
-def answer_of(completion: str) -> str:
-    """What follows the last `</think>`; empty while a thought stands open."""
-    if "</think>" in completion:
-        return completion.rsplit("</think>", 1)[1].strip()
-    return "" if "<think>" in completion else completion.strip()
 
 
 def fold(text: str) -> str:

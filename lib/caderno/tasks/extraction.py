@@ -10,7 +10,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from caderno.shop.profile import PRAISES, PROBLEMS, REQUESTS, SENTIMENTS, SPLITS, split_of
-from caderno.tasks.base import Score, answer_of, fold, make_row, need, nothing, rng_for, scored
+from caderno.tasks.base import Score, fold, make_row, need, nothing, rng_for, scored
+from caderno.thinking import answer_of
 
 if TYPE_CHECKING:
     from caderno.shop import Shop

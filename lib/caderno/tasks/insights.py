@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from caderno.tasks.base import (
     Score,
-    answer_of,
     figure,
     make_row,
     need,
@@ -23,6 +22,7 @@ from caderno.tasks.base import (
     without,
 )
 from caderno.tasks.panels import MEASURES, panel, panel_text
+from caderno.thinking import answer_of
 
 if TYPE_CHECKING:
     from caderno.shop import Shop

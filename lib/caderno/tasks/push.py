@@ -10,7 +10,8 @@ import re
 from typing import TYPE_CHECKING
 
 from caderno.shop.profile import split_of
-from caderno.tasks.base import Score, answer_of, fold, make_row, need, nothing, numbers, rng_for, says, scored, without
+from caderno.tasks.base import Score, fold, make_row, need, nothing, numbers, rng_for, says, scored, without
+from caderno.thinking import answer_of
 
 if TYPE_CHECKING:
     from caderno.shop import Shop

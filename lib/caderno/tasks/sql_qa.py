@@ -10,8 +10,9 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from caderno.tasks.base import Score, answer_of, figure, make_row, need, nothing, numbers, rng_for, says, scored
+from caderno.tasks.base import Score, figure, make_row, need, nothing, numbers, rng_for, says, scored
 from caderno.tasks.panels import MEASURES, panel, panel_text
+from caderno.thinking import answer_of
 
 if TYPE_CHECKING:
     from caderno.shop import Shop
