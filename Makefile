@@ -45,6 +45,9 @@ bench: setup ## measure what docs/benchmarks.md reports
 gpu-check: setup ## what works on this machine's GPU (ARGS="--architecture qwen3-4b --require grpo vllm")
 	$(BIN)/python scripts/gpu_check.py $(ARGS)
 
+guard-page: setup ## write docs/guides/guards.md from the guards themselves
+	$(BIN)/python scripts/guard_page.py
+
 pins: setup ## compile requirements/*.in and environment.yml again (ARGS=--upgrade for newer versions)
 	$(BIN)/python scripts/compile_pins.py $(ARGS)
 

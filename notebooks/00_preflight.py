@@ -15,11 +15,12 @@
 # %% [markdown]
 # # Check everything before the training begins
 #
-# **Does**: versions, hardware, data, chat template, one generated token, and the scorers on what they must like and
-# must not. **Needs**: the parameter file, the model, the data. **Costs**: seconds on the tiny model, a model load on
-# a real one.
+# **Does**: versions and hardware, rows and chat template, generation, scorers, a step or two of training, resuming.
+# **Needs**: the parameter file, the model, the data. **Costs**: half a minute on the tiny model, a model load and a
+# few steps on a real one.
 #
-# A run that is doomed at step 0 should end here, not after a night.
+# A run that is doomed at step 0 should end here, not after a night. Every verdict comes from a guard with a name, a
+# threshold and a source: docs/guides/guards.md lists them.
 
 # %% [markdown]
 # ## The parameters
@@ -37,9 +38,9 @@ run_dir = "runs/demo"
 # %%
 import rich
 
-from caderno import chat, data, runs, tables, tracking
-from caderno.guards import preflight
-from caderno.training import policies
+from caderno import chat, data, guards, runs, tables, tasks, tracking
+from caderno.guards import facts_data_templates, facts_static
+from caderno.training import policies, probing
 
 # %%
 stage = runs.open_stage("preflight", params_file, run_dir)
@@ -50,9 +51,18 @@ params = stage.params
 tables.settings(params, "model", "data", "chat", "guards")
 
 # %% [markdown]
+# Versions, schedules, rates, disk, secrets: all that the file and the machine tell before a row is built. An absent
+# GPU is *unknown*, not a refusal, for this may not be the machine that runs.
+
+# %%
+verdicts = guards.judge("static", facts_static.gather(params, files=[runs.given(params_file)]))
+
+# %% [markdown]
 # ## The data and the model
 #
-# Three splits, with no entity in two of them; what the model starts from is what every later stage starts from.
+# Three splits, with no entity in two of them. One engine draws, as calibration and validation will; the policy is
+# loaded as training will load it, with its adapter where there is one. Before anything is rendered: a thinking switch
+# that is set must be one that the template knows.
 
 # %%
 splits = data.build(params)
@@ -60,14 +70,8 @@ splits = data.build(params)
 
 # %%
 engine = policies.engine(stage, policies.START)
-policy = policies.start(stage)
-
-# %% [markdown]
-# The thinking switch is checked before anything is rendered: a switch that the template does not know would be
-# ignored in silence.
-
-# %%
-verdicts = [preflight.thinking_switch(policy, params)]
+verdicts += guards.judge(["thinking-switch"], facts_data_templates.switch(engine.tokenizer, params))
+stage.guards([verdict.as_dict() for verdict in verdicts])
 
 # %% [markdown]
 # ## Three examples as the model will see them
@@ -77,54 +81,56 @@ verdicts = [preflight.thinking_switch(policy, params)]
 
 # %%
 for row in splits["train"][:3]:
-    example = chat.loss_mask_example(policy.tokenizer, row["prompt"], row["gold"], params.chat.enable_thinking)
+    example = chat.loss_mask_example(engine.tokenizer, row["prompt"], tasks.reference(row), params.chat.enable_thinking)
     rich.print(chat.show_mask(example))
     rich.print()
 
 # %% [markdown]
 # ## The checks
 #
-# The installed versions against the pins: trainers change their defaults between versions, silently. And what the
-# parameters ask of the machine: an absent GPU is *unknown*, not a refusal, for this may not be the machine that
-# runs.
+# First the engine: a token, the same tokens alone and in a batch, and groups of completions as GRPO would draw them.
+# It gives its memory back before the policy is loaded.
 
 # %%
-verdicts += preflight.versions()
-verdicts.append(preflight.hardware(params))
+facts = probing.generation(engine, splits["heldout"], params)
+engine.close()
 
 # %% [markdown]
-# The data: no entity in two splits, and the longest prompt of all of it, not of a sample, leaves room for a
-# completion.
+# The rows: label masks, lengths of the whole data, leaks into the training rows, and the tokens that training,
+# rollouts, evaluation and serving make of the same messages.
 
 # %%
-verdicts.append(preflight.disjoint(splits))
-verdicts.append(preflight.lengths(policy, splits, params))
+policy = policies.start(stage, for_training=True)
+facts |= probing.data(policy, splits, params)
 
 # %% [markdown]
-# The chat template: the same ids after a round trip, one beginning-of-sequence token, and a turn that ends
-# generation.
+# The scorers: references must score high; wrong, empty and echoed answers low; nothing may raise.
 
 # %%
-verdicts += preflight.template(policy, splits["train"][:64], params)
+facts |= probing.scorers(splits["heldout"])
 
 # %% [markdown]
-# One greedy token, through the engine that calibration and validation will use.
+# The weights: the loss at step 0, then two real steps on the longest rows. Does every trainable tensor move, does the
+# sampler follow, is what is saved what was trained? Everything is put back afterwards.
 
 # %%
-verdicts.append(preflight.one_token(engine, splits["heldout"][0], params))
+facts |= probing.weights(policy, splits["train"], params)
 
 # %% [markdown]
-# The scorers: each reference must score high and an empty answer low, or the reward teaches the wrong thing.
+# The Trainer under this run's arguments, on a model of a few weights: does a NaN reach the log, and is a resumed
+# training the training that was not stopped?
 
 # %%
-verdicts += preflight.rewards(splits["heldout"])
+facts |= probing.trainer(params)
 
 # %% [markdown]
 # ## What was found
 #
-# A good table has no line above the passes. *Unknown* says what could not be judged here and why.
+# A good table has no line above the passes. *Unknown* says what could not be judged here and why; *not applicable*
+# what would mean nothing under these parameters.
 
 # %%
+verdicts += probing.judged(facts)
 tables.verdicts(verdicts)
 
 # %%

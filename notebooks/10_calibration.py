@@ -15,8 +15,9 @@
 # %% [markdown]
 # # Calibrate the rewards before paying for GRPO
 #
-# **Does**: draws several completions per held-out prompt at the training and at the deployment temperature, and
-# scores them by task. **Needs**: the weights GRPO will start from. **Costs**: rows × samples × 2 completions.
+# **Does**: draws several completions per held-out prompt at the training and at the deployment temperature, and of
+# as many of GRPO's own prompts; scores them by task, and says go or no-go. **Needs**: the weights GRPO will start
+# from. **Costs**: rows × samples × 3 completions.
 #
 # A policy that always fails or always succeeds gives GRPO nothing to learn from; one that runs into the ceiling is
 # judged on half a sentence.
@@ -37,7 +38,8 @@ run_dir = "runs/demo"
 # %%
 import rich
 
-from caderno import chat, data, evaluation, generation, plots, runs, tables, tracking
+from caderno import calibration, chat, data, evaluation, guards, plots, runs, tables, tasks, tracking
+from caderno.guards import probe_ticket
 from caderno.training import policies
 
 # %%
@@ -46,7 +48,7 @@ tracking.open(stage)
 params = stage.params
 
 # %%
-tables.settings(params, "calibration", "engine")
+tables.settings(params, "calibration", "engine", "chat")
 
 # %% [markdown]
 # ## The held-out rows and the policy that GRPO will start from
@@ -67,7 +69,8 @@ engine = policies.engine(stage)
 
 # %%
 for row in splits["train"][:3]:
-    example = chat.loss_mask_example(policy.tokenizer, row["prompt"], row["gold"], params.chat.enable_thinking)
+    completion = tasks.reference(row)
+    example = chat.loss_mask_example(policy.tokenizer, row["prompt"], completion, params.chat.enable_thinking)
     rich.print(chat.show_mask(example))
     rich.print()
 
@@ -77,28 +80,51 @@ for row in splits["train"][:3]:
 # As GRPO will draw them: several per prompt, each with its own seed.
 
 # %%
-spec = params.calibration
-thinking = params.chat.enable_thinking
-training = generation.Sampling.of(spec.training, samples=spec.samples, seed=params.seed)
-drawn = {
-    "training": evaluation.samples(
-        engine, rows, training, arm="start", run=params.name, enable_thinking=thinking, progress=True
-    )
-}
+drawn = {"training": evaluation.calibrating(engine, rows, params, "training")}
 
 # %% [markdown]
-# As users will see them: one per prompt.
+# As users will see them: once per prompt where they are greedy, and thoughts ended by force where
+# `chat.hard_think_budget` says so.
 
 # %%
-deployment = generation.Sampling.of(spec.deployment, seed=params.seed)
-drawn["deployment"] = evaluation.samples(
-    engine, rows, deployment, arm="start", run=params.name, enable_thinking=thinking, progress=True
-)
+drawn["deployment"] = evaluation.calibrating(engine, rows, params, "deployment")
+
+# %% [markdown]
+# And GRPO's own prompts, as it will draw them: SFT may have seen them, and then they are solved more often than
+# held-out ones and their groups agree more often. They stay out of `samples.jsonl`, by which noise is measured.
 
 # %%
-result = evaluation.calibration(drawn)
+own = calibration.rollout_rows(splits["train"], params)
+rollouts = evaluation.calibrating(engine, own, params, "training")
+
+# %%
+samples = [sample for found in drawn.values() for sample in found]
+room = calibration.room_tokens(engine, [*samples, *rollouts])
+result = calibration.analyse(drawn, params, rollouts=rollouts, room_tokens=room)
 stage.result(result)
-stage.samples([sample for found in drawn.values() for sample in found])
+stage.samples(samples)
+stage.ledger(evaluation.ledger(samples, params))
+
+# %% [markdown]
+# ## The ticket
+#
+# Go, go with changes, or no-go. A reason holds only where its interval says so; what too few prompts leave open is
+# told as such.
+
+# %%
+rich.print(f"[bold]{result['ticket']['answer']}[/bold] {result['ticket']['about']}")
+tables.ticket(result)
+
+# %%
+tables.proposals(result)
+
+# %% [markdown]
+# Good groups disagree: prompts in the middle on the left, curves that fall on the right.
+
+# %%
+figure = plots.groups(result)
+stage.figure("groups", figure)
+figure
 
 # %% [markdown]
 # ## What GRPO would start from
@@ -123,15 +149,27 @@ stage.figure("scores", figure)
 figure
 
 # %% [markdown]
-# The worst of them, with the reason: a good reason names what the completion lacks, not what the scorer cannot read.
+# What breaks the form of completions, with an example of each kind.
 
 # %%
-tables.samples(drawn["training"])
+tables.failures(result)
+
+# %% [markdown]
+# The worst of them, with the reason: a good reason names what the completion lacks, not what the scorer cannot read.
+# Rows that no scorer can judge are counted above and left out here.
+
+# %%
+tables.samples(evaluation.scored(drawn["training"]))
 
 # %% [markdown]
 # ## The gate
 #
 # The verdicts decide: the parameters say which of them stop a run.
+
+# %%
+verdicts = guards.judge(probe_ticket.NAMES, {"ticket": result["ticket"]})
+stage.guards([verdict.as_dict() for verdict in verdicts])
+tables.verdicts(verdicts)
 
 # %%
 stage.close()

@@ -36,7 +36,7 @@ run_dir = "runs/demo"
 # %%
 import rich
 
-from caderno import chat, data, plots, runs, tables, tracking
+from caderno import chat, data, plots, runs, tables, tasks, tracking
 from caderno.training import policies, sft
 
 # %%
@@ -65,7 +65,7 @@ policy = policies.start(stage, for_training=True)
 
 # %%
 for row in splits["train"][:3]:
-    example = chat.loss_mask_example(policy.tokenizer, row["prompt"], row["gold"], params.chat.enable_thinking)
+    example = chat.loss_mask_example(policy.tokenizer, row["prompt"], tasks.reference(row), params.chat.enable_thinking)
     rich.print(chat.show_mask(example))
     rich.print()
 

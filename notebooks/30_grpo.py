@@ -37,7 +37,7 @@ run_dir = "runs/demo"
 # %%
 import rich
 
-from caderno import chat, data, plots, runs, tables, tracking
+from caderno import chat, data, plots, runs, tables, tasks, tracking
 from caderno.training import grpo, policies
 
 # %%
@@ -46,7 +46,7 @@ tracking.open(stage)
 params = stage.params
 
 # %%
-tables.settings(params, "grpo", "rewards", "tasks")
+tables.settings(params, "grpo", "rewards", "tasks", "chat")
 
 # %% [markdown]
 # ## The prompts and the policy
@@ -64,7 +64,8 @@ policy = policies.start(stage, for_training=True)
 
 # %%
 for row in splits["train"][:3]:
-    example = chat.loss_mask_example(policy.tokenizer, row["prompt"], row["gold"], params.chat.enable_thinking)
+    completion = tasks.reference(row)
+    example = chat.loss_mask_example(policy.tokenizer, row["prompt"], completion, params.chat.enable_thinking)
     rich.print(chat.show_mask(example))
     rich.print()
 
@@ -103,8 +104,17 @@ figure = plots.training_curves(metrics, [f"rewards/{name}/mean" for name in para
 stage.figure("rewards", figure)
 figure
 
+# %% [markdown]
+# What each component brought: its weight times its mean, at the start and at the end. Format that grows while the task
+# stays is a policy that learns the form of an answer and not the answer.
+
 # %%
-result
+figure = plots.contributions(result["contributions"])
+stage.figure("contributions", figure)
+figure
+
+# %%
+{key: value for key, value in result.items() if key != "contributions"}
 
 # %% [markdown]
 # ## The gate

@@ -37,7 +37,7 @@ run_dir = "runs/demo"
 # %%
 import rich
 
-from caderno import chat, data, evaluation, plots, runs, tables, tracking
+from caderno import chat, data, evaluation, plots, runs, tables, tasks, tracking
 from caderno.training import policies
 
 # %%
@@ -46,7 +46,7 @@ tracking.open(stage)
 params = stage.params
 
 # %%
-tables.settings(params, "validation", "engine")
+tables.settings(params, "validation", "engine", "chat")
 
 # %% [markdown]
 # ## The test rows and the two arms
@@ -67,7 +67,8 @@ policy = policies.start(stage)
 
 # %%
 for row in splits["test"][:3]:
-    example = chat.loss_mask_example(policy.tokenizer, row["prompt"], row["gold"], params.chat.enable_thinking)
+    completion = tasks.reference(row)
+    example = chat.loss_mask_example(policy.tokenizer, row["prompt"], completion, params.chat.enable_thinking)
     rich.print(chat.show_mask(example))
     rich.print()
 
@@ -88,8 +89,10 @@ engine.close()
 
 # %%
 result = evaluation.validation(drawn, params.validation.confidence)
+samples = [sample for found in drawn.values() for sample in found]
 stage.result(result)
-stage.samples([sample for found in drawn.values() for sample in found])
+stage.samples(samples)
+stage.ledger(evaluation.ledger(samples, params))
 
 # %% [markdown]
 # ## What changed
@@ -109,7 +112,7 @@ figure
 # Where the last policy still fails, with the reason:
 
 # %%
-tables.samples(drawn[after])
+tables.samples(evaluation.scored(drawn[after]))
 
 # %% [markdown]
 # ## The gate

@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bench_generation
+import bench_guards
+import bench_leaks
 import bench_library
+import bench_scores
 import bench_stages
 import bench_table
 from bench_lines import Line, machine
@@ -51,9 +54,28 @@ SECTIONS = {
         "`shop.generate`, a new seed each time; rows are those of all seven tables.",
     ),
     "scores": Section(
-        "Scorers", bench_library.scores, 7,
-        f"`tasks.score` on {bench_library.SCORED_ROWS} rows of the small profile, half of the completions right and "
-        "half another row's, after a first pass that builds the shop the SQL runs on.",
+        "Scorers", bench_scores.scores, 5,
+        f"`tasks.score_many` on {bench_scores.SCORED_ROWS} rows of the small profile (math: {bench_scores.MATH_ROWS} "
+        "generated problems whose answers are numbers, fractions and expressions), half of the completions right and "
+        "half another row's, after a first pass that starts the workers and builds the shops. The baseline is the "
+        "least that such a scorer has to do, in one thread.",
+    ),
+    "leaks": Section(
+        "Leak scan", bench_leaks.leaking, 3,
+        "1,000,000 training rows against 10,000 evaluation rows, 48 words a row, with 100 planted pairs, from JSONL; "
+        "the baseline is sets of tuples of words in plain Python on 20,000 of the rows.",
+        full=True,
+    ),
+    "guards": Section(
+        "Guards", bench_guards.guarding, 5,
+        "`caderno preflight` is the whole command, after one that is thrown away. Flat runs: evaluations of pure "
+        "noise, delta from `stats.delta_for`, simulated with other seeds than those that chose it.",
+    ),
+    "watch": Section(
+        "Guards beside a training", bench_guards.watching, 3,
+        "the GRPO logs of the demo's runs that are there, judged again step by step in one thread; the step's time is "
+        "the run's own.",
+        full=True,
     ),
     "generation": Section(
         "Generation, shipped model", bench_generation.generating, 5,

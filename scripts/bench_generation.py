@@ -22,8 +22,8 @@ def generating(repeats: int) -> list[Line]:
 
     base = params.load(runs.resolve("params/base.yaml"))
     policy = models.load(base.model)
-    each = max(BATCHES) // len(tasks.TASKS)
-    rows = [row for name in tasks.TASKS for row in data.rows(name, "heldout", each, 0)]
+    each = max(BATCHES) // len(tasks.SHOP_TASKS)
+    rows = [row for name in tasks.SHOP_TASKS for row in data.rows(name, "heldout", each, 0)]
     prompts = evaluation.prompts(rows, policy.tokenizer, None)
     lines = []
     for batch in BATCHES:

@@ -1,4 +1,4 @@
-"""Benchmarks without a model: import, set-up, the shop's generator, the scorers.
+"""Benchmarks without a model: import, set-up, the shop's generator.
 
 Each returns its lines; what needs torch is in `bench_generation` and `bench_stages`.
 """
@@ -6,19 +6,16 @@ Each returns its lines; what needs torch is in `bench_generation` and `bench_sta
 from __future__ import annotations
 
 import io
-import json
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pandas as pd
 
 from bench_lines import RATIO, Line, caderno_command, in_turn, process, seconds
-from caderno import runs, shop, tasks
+from caderno import runs, shop
 from caderno.errors import BadInput
 
 ORDERS = {"small": 2000, "full": 2000}
-SCORED_ROWS = 200
 HEAVY = ("torch", "transformers", "trl")
 TIMED_IMPORT = (
     "import sys, time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t);"
@@ -96,33 +93,3 @@ def _read_rows_a_second(one: shop.Shop) -> float:
     """How fast pandas reads what was generated, from CSV in memory."""
     files = [io.StringIO(table.to_csv(index=False)) for table in one.tables.values()]
     return sum(map(len, one.tables.values())) / seconds(lambda: [pd.read_csv(file) for file in files])
-
-
-def scores(repeats: int) -> list[Line]:
-    """Completions judged a second, task by task: half of them the reference, half another row's."""
-    source = shop.generate(0, "train", ORDERS["small"], "small")
-    lines = []
-    for name, task in tasks.TASKS.items():
-        rows = task.rows(source, SCORED_ROWS, 0)
-        answers = [rows[place - place % 2]["gold"] for place in range(len(rows))]
-
-        def judge(_: int, rows: list = rows, answers: list = answers) -> float:
-            pairs = list(zip(rows, answers, strict=True))
-            return len(rows) / seconds(lambda: [tasks.score(row, answer) for row, answer in pairs])
-
-        label, other = _least(name, rows, source)
-        judge(0)  # builds the rows' shop and its twin, once per process
-        other()
-        ours, least = in_turn(repeats, judge, lambda _, other=other: SCORED_ROWS / seconds(other))
-        lines.append(Line(name, "scores/s", ours, label, least, RATIO))
-    return lines
-
-
-def _least(name: str, rows: list[dict], source: shop.Shop) -> tuple[str, Callable[[], object]]:
-    """The least a scorer of this task has to do: run the reference's query, or read the row."""
-    if name == "sql_qa":
-        connection = source.connect()
-        queries = [row["facts"]["query"] for row in rows]
-        return "DuckDB, the reference query alone", lambda: [connection.execute(q).fetchall() for q in queries]
-    texts = [json.dumps(row, ensure_ascii=False) for row in rows]
-    return "`json.loads` of the row", lambda: [json.loads(text) for text in texts]

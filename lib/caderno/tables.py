@@ -54,6 +54,33 @@ def calibration(result: Mapping) -> pd.DataFrame:
     )  # fmt: skip
 
 
+def ticket(result: Mapping) -> Table:
+    """The calibration's reasons against GRPO that hold, and those that too few prompts leave open; gravest first."""
+    rows = [
+        {
+            "reason": one["name"], "task": one["task"], "drawn": one["sampling"], "holds": one["answer"],
+            "if so": one["severity"], "measured": words.measured(one["measured"], one["low"], one["high"]),
+            "n": one["n"], "threshold": one["threshold"], "why": one["why"],
+        }
+        for one in result["ticket"]["reasons"]
+        if one["answer"] != "no"
+    ]  # fmt: skip
+    columns = ["reason", "task", "drawn", "holds", "if so", "measured", "n", "threshold", "why"]
+    return Table(pd.DataFrame(rows, columns=columns))
+
+
+def proposals(result: Mapping) -> Table:
+    """What the calibration would set, beside what the parameters say."""
+    found = pd.DataFrame(result["ticket"]["proposals"], columns=["parameter", "now", "proposed", "why"])
+    return Table(found.assign(proposed=[words.number(one["proposed"]) for one in result["ticket"]["proposals"]]))
+
+
+def failures(result: Mapping) -> Table:
+    """Completions without good form, by what broke it, with an example."""
+    columns = ["task", "sampling", "kind", "n", "share", "id", "why"]
+    return Table(pd.DataFrame(result["failures"], columns=columns))
+
+
 def validation(result: Mapping) -> pd.DataFrame:
     """Before, after and their paired difference, per temperature and task."""
     before, after = result["arms"]
@@ -72,7 +99,7 @@ def validation(result: Mapping) -> pd.DataFrame:
 
 
 def samples(found: Iterable[Mapping], n: int = 6) -> Table:
-    """The n lowest-scoring samples, completion and reason."""
-    worst = sorted(found, key=lambda sample: sample["score"])[:n]
+    """The n lowest-scoring samples, completion and reason; those that could not be judged have no score to be low."""
+    worst = sorted((sample for sample in found if sample["score"] is not None), key=lambda sample: sample["score"])[:n]
     rows = [{key: s[key] for key in ("task", "score", "completion", "why")} for s in worst]
     return Table(rows)

@@ -70,7 +70,7 @@ def test_the_paired_notebooks_hold_no_outputs_and_stay_short(smoke):
 
 def test_the_verdicts_are_there_and_none_fails(smoke):
     rows = json.loads((smoke / "00-preflight" / "guards.json").read_text())
-    assert {"template round trip", "one token", "gold scores sql_qa", "splits disjoint"} <= {r["guard"] for r in rows}
+    assert {"template-round-trip", "one-token", "reward-contract", "leak-scan"} <= {r["guard"] for r in rows}
     assert not [row for row in rows if row["verdict"] == "fail"]
 
 

@@ -148,6 +148,21 @@ def sample(task: str, arm: str, temperature: float, i: int, value: float, rng: n
     }
 
 
+def contributions() -> list[dict]:
+    """Weights of two stages; means that grow, the task's own most."""
+    found = []
+    for task, start in START.items():
+        means = {"format": (0.9, 0.98), "partial": (start, start + 0.15), "task": (start / 2, start / 2 + GAIN[task])}
+        means |= {"think_efficiency": (0.7 * start, 0.9 * start)}
+        weights = {"format": (0.6, 0.2), "partial": (0.3, 0.4), "task": (0.1, 0.4), "think_efficiency": (0.1, 0.1)}
+        for component, mean in means.items():
+            entry = {"task": task, "component": component, "steps": 10}
+            for end, m, w in zip(("first", "last"), mean, weights[component], strict=True):
+                entry |= {f"weight_{end}": w, f"mean_{end}": m, f"contribution_{end}": w * m}
+            found.append(entry)
+    return found
+
+
 def calibration(rng: np.random.Generator) -> dict:
     rows = []
     for task in ("all", *TASKS):

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from fake_results import calibration, grpo_metrics, sft_metrics, validation, write_json, write_lines
+from fake_results import calibration, contributions, grpo_metrics, sft_metrics, validation, write_json, write_lines
 
 PARAMS = """\
 name: demo
@@ -53,7 +53,7 @@ SFT_RESULT = {
     "heldout_loss": {"first": 0.947, "last": 0.469},
     "seconds": 12.4,
 }
-GRPO_RESULT = {"steps": 60, "prompts": 400, "coverage": 1.0, "seconds": 131.0}
+GRPO_RESULT = {"steps": 60, "prompts": 400, "coverage": 1.0, "seconds": 131.0, "contributions": contributions()}
 
 
 def manifest(source: Path) -> dict:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from caderno import data
 from caderno.params import Params
-from caderno.tasks import TASKS
+from caderno.tasks import SHOP_TASKS
 
 
 @cache
@@ -20,7 +20,7 @@ def shop(split: str = "train"):
 @cache
 def rows(split: str = "train", n: int = 3) -> list[dict]:
     """n rows of each task. Do not write to them."""
-    return [row for task in TASKS.values() for row in task.rows(shop(split), n, 0)]
+    return [row for task in SHOP_TASKS.values() for row in task.rows(shop(split), n, 0)]
 
 
 def row_of(task: str, split: str = "train") -> dict:
@@ -37,7 +37,7 @@ def sample(row_id: str, score: float, **more) -> dict:
     return {
         "id": row_id, "task": "push", "arm": "sft", "temperature": 0.0, "sample": 0, "score": score,
         "completion": f"c {row_id}", "why": "w", "finish_reason": "stop", "tokens": 10, "think_tokens": 2,
-        "think_closed": True,
+        "think_closed": True, "hard_think_budget": None, "think_forced": False,
     } | more  # fmt: skip
 
 
@@ -49,6 +49,7 @@ class FakeStage:
         self.name, self.stop_requested = "grpo", False
         self.lines: list[dict] = []
         self.ledgers: list[dict] = []
+        self.verdicts: list[dict] = []
         self.resumed_at: int | None = None
 
     def expect_steps(self, total: int) -> None:
@@ -59,6 +60,9 @@ class FakeStage:
 
     def ledger(self, rows: list[dict]) -> None:
         self.ledgers += rows
+
+    def guards(self, verdicts: list[dict]) -> None:
+        self.verdicts += verdicts
 
     def parent(self, name: str) -> Path:
         return self.directory / name

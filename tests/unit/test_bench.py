@@ -164,18 +164,20 @@ def test_wrong_usage_is_2(parts, arguments):
 def test_what_takes_long_only_comes_when_asked_for(parts):
     chosen, sections = parts["bench"].chosen, parts["bench"].SECTIONS
     assert "demo-run" not in chosen([], False) and chosen([], True) == list(sections)
-    assert chosen(["shop"], False) == ["shop"] and chosen(["shop"], True) == ["shop", "demo-run"]
+    assert chosen(["shop"], False) == ["shop"] and chosen(["shop"], True) == ["shop", "leaks", "watch", "demo-run"]
 
 
 # The real ones, small
 
 
 def test_the_shop_and_the_scorers_are_measured(parts, monkeypatch):
-    library = parts["bench_library"]
+    library, scorers = parts["bench_library"], importlib.import_module("bench_scores")
     monkeypatch.setattr(library, "ORDERS", {"small": 300, "full": 100})
-    monkeypatch.setattr(library, "SCORED_ROWS", 10)
-    lines = [*library.shops(1), *library.scores(2)]
-    assert [one.what for one in lines[4:]] == ["extraction", "sql_qa", "push", "insights"]
+    monkeypatch.setattr(scorers, "ORDERS", 300)
+    monkeypatch.setattr(scorers, "SCORED_ROWS", 10)
+    monkeypatch.setattr(scorers, "MATH_ROWS", 6)
+    lines = [*library.shops(1), *scorers.scores(2)]
+    assert [one.what for one in lines[4:]] == ["extraction", "sql_qa", "push", "insights", "math"]
     assert all(value > 0 for one in lines for value in (*one.values, *one.baseline_values))
 
 

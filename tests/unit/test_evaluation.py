@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from evaluating import Says, arm
 from materials import params, row_of, rows, sample
 
 from caderno import evaluation, stats
-from caderno.generation import Completion, Sampling
+from caderno.generation import Sampling
 from caderno.generation.hf import HfEngine
-
-
-def arm(scores: list[float], **more) -> list[dict]:
-    return [sample(f"{more.get('task', '')}r{i}", score, **more) for i, score in enumerate(scores)]
-
-
-class Says:
-    """An engine that gives every request the same text."""
-
-    context_tokens, special_ids = 10**6, frozenset()
-
-    def __init__(self, tokenizer, text: str):
-        self.tokenizer, self.text = tokenizer, text
-
-    def complete(self, requests, sampling, *, progress):
-        ids = self.tokenizer(self.text)["input_ids"]
-        return [
-            Completion(r.row_id, r.sample, self.text, ids, [-0.5] * len(ids), "stop", r.seed) for r in requests
-        ]  # fmt: skip
 
 
 def test_a_sample_holds_what_was_asked_drawn_and_judged(small_tokenizer):

@@ -54,31 +54,6 @@ def test_without_logprobs(engine):
     assert all(c.logprobs is None for c in without)
 
 
-def test_thinking_budget_ends_an_open_thought_and_only_that(engine, tiny_pair):
-    _, tokenizer = tiny_pair
-    close = tokenizer.convert_tokens_to_ids("</think>")
-    sampling = Sampling(max_new_tokens=12, thinking_token_budget=3, samples=6)
-    free = generate(engine, PROMPTS, Sampling(max_new_tokens=12, samples=6), run="r")
-    for c, unlimited in zip(generate(engine, PROMPTS, sampling, run="r"), free, strict=True):
-        if c.row_id == "b" and len(c.token_ids) > 3:  # its prompt opens a thought
-            assert close in c.token_ids[:3] and "</think>" in c.text, "2 tokens, since the prompt holds one of 3"
-            assert c.token_ids[:2] == unlimited.token_ids[:2]
-        elif c.row_id != "b" and tokenizer.convert_tokens_to_ids("<think>") not in c.token_ids:
-            assert c.token_ids == unlimited.token_ids
-
-
-def test_thinking_budget_needs_tags(tiny_pair):
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from transformers import PreTrainedTokenizerFast
-
-    words = Tokenizer(WordLevel({"total": 0, "<unk>": 1, "<e>": 2}, unk_token="<unk>"))
-    tagless = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<e>", unk_token="<unk>")
-    engine = HfEngine(tiny_pair[0], tagless, 256)
-    with pytest.raises(BadInput, match="not a token"):
-        generate(engine, [Prompt("a", "total")], Sampling(max_new_tokens=4, thinking_token_budget=2), run="r")
-
-
 def test_adapters_generate_and_leave_no_trace(tiny_model_dir):
     policy = models.with_lora(models.load(ModelParams(name=str(tiny_model_dir))), LoraParams(rank=2, alpha=4))
     base_config = policy.model.get_base_model().generation_config
@@ -151,10 +126,10 @@ def test_vllm_and_transformers_agree(tiny_model_dir):
     assert all((c.token_ids[-1] in hf.eos_ids) == (c.finish_reason == "stop") for c in first)
     with pytest.raises(BadInput, match="do not fit"):
         generate(vllm, PROMPTS, Sampling(max_new_tokens=250), run="r")
-    budget = Sampling(0.0, max_new_tokens=12, thinking_token_budget=3)
-    limited = [generate(e, PROMPTS, budget, run="r") for e in (vllm, hf)]
+    each = [Prompt(p.row_id, p.text, 3 + i) for i, p in enumerate(PROMPTS)]
+    limited = [generate(e, each, Sampling(0.0, max_new_tokens=12), run="r") for e in (vllm, hf)]
     assert ids_of(limited[0]) == ids_of(limited[1])
-    assert limited[0][1].token_ids[2] == hf.tokenizer.convert_tokens_to_ids("</think>")
+    assert limited[0][1].token_ids[3] == hf.tokenizer.convert_tokens_to_ids("</think>")
     vllm.close()
 
 

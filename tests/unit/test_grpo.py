@@ -1,14 +1,13 @@
-"""GRPO's helpers: prompts with room, batches that add up, a smallest gain that is measured, its own evaluation."""
+"""GRPO's helpers: prompts with room, batches that add up, its own evaluation."""
 
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
 
 import pytest
 from materials import FakeStage, params, rows
 
-from caderno import chat, models
+from caderno import chat, models, trl_arguments
 from caderno.errors import BadInput
 from caderno.training import grpo
 
@@ -19,69 +18,74 @@ def stage(directory, **spec) -> FakeStage:
     return FakeStage(directory, params(grpo=spec, tracking={"mode": "disabled"}))
 
 
-def test_the_dataset_has_rendered_prompts_and_a_long_one_is_an_error_with_its_row(small_tokenizer, tmp_path):
+@pytest.fixture
+def prompts(small_tokenizer, tmp_path):
+    """Row id -> tokens of its prompt, and what makes a dataset with so much room: (lengths, dataset, stage)."""
     policy = models.Policy(None, small_tokenizer)
     lengths = {
         row["id"]: len(chat.encode(small_tokenizer, chat.render(small_tokenizer, row["prompt"]))) for row in rows()
     }
-    longest = max(lengths, key=lengths.get)
+    told = FakeStage(tmp_path, params(grpo={"prompts_per_step": 4, "group_size": 2}))
 
-    def dataset(room: int):
-        model = {"name": "tiny", "max_length": 96 + room}
-        return grpo.dataset(list(rows()), policy, FakeStage(tmp_path, params(model=model)))
+    def dataset(room: int, found=None):
+        told.params = params(
+            model={"name": "tiny", "max_length": 96 + room}, grpo={"prompts_per_step": 4, "group_size": 2}
+        )
+        return grpo.dataset(list(rows()) if found is None else found, policy, told)
 
-    found = dataset(lengths[longest])
+    return lengths, dataset, told
+
+
+def test_the_dataset_has_the_prompts_rendered_once(prompts, small_tokenizer):
+    lengths, dataset, told = prompts
+    found = dataset(max(lengths.values()))
     assert found["row_id"] == [row["id"] for row in rows()]
     assert found[0]["prompt"] == chat.render(small_tokenizer, rows()[0]["prompt"])
-    with pytest.raises(
-        BadInput, match=rf"prompt of row \S+ has {lengths[longest]} tokens; expected at most"
-    ) as refused:
-        dataset(lengths[longest] - 1)
-    assert longest in str(refused.value)
+    assert told.ledgers == [{"what": "prompts of split train", "requested": 12, "effective": 12}]
+
+
+def test_prompts_that_leave_no_room_are_left_out_by_name_and_never_cut(prompts, capsys):
+    lengths, dataset, told = prompts
+    room = max(lengths.values()) - 1
+    long = [name for name, tokens in lengths.items() if tokens > room]
+    found = dataset(room)
+    assert found["row_id"] == [row["id"] for row in rows() if row["id"] not in long] and long
+    assert told.ledgers == [
+        {"what": "prompts of split train", "requested": 12, "effective": 12 - len(long), "left_out": long}
+    ]
+    said = capsys.readouterr().out
+    assert f"{len(long)} of 12 prompts have over {room} tokens and are left out" in said and long[0] in said
+
+
+def test_too_few_prompts_for_one_step_are_refused(prompts):
+    lengths, dataset, _ = prompts
+    three = sorted(lengths.values())[2]  # room for three prompts of the shortest; a step wants four
+    fitting = [row for row in rows() if lengths[row["id"]] <= three][:3]
+    others = [row for row in rows() if lengths[row["id"]] > three]
+    with pytest.raises(BadInput, match=r"which leaves 3; expected at least 4"):
+        dataset(three, fitting + others)
+    heldout = [row | {"split": "heldout"} for row in fitting + others]
+    assert len(dataset(three, heldout)) == 3, "an evaluation has no step to fill"
+    with pytest.raises(BadInput, match="which leaves 0"):
+        dataset(1, heldout)
 
 
 @pytest.mark.parametrize(("accumulation", "processes", "expected"), [(1, 1, 48), (4, 1, 12), (2, 3, 8)])
 def test_batches_add_up_to_the_step(tmp_path, accumulation, processes, expected):
     spec = {"prompts_per_step": 6, "group_size": 8, "gradient_accumulation_steps": accumulation}
     chosen = params(grpo=spec, processes=processes, sft={"batch_size": 12})
-    found = grpo.batch(FakeStage(tmp_path, chosen))
+    found = trl_arguments.grpo_batch(chosen)
     assert found["per_device_train_batch_size"] == expected and found["num_generations"] == 8
     assert expected * accumulation * processes == 6 * 8 and found["gradient_accumulation_steps"] == accumulation
-
-
-def calibrated(tmp_path, scores: list[list[float]]):
-    """A stage whose calibration drew these scores per prompt at the training temperature, and others greedy."""
-    (tmp_path / "calibration").mkdir()
-    rows = [{"id": f"r{i}", "temperature": 1.0, "score": s} for i, group in enumerate(scores) for s in group]
-    rows += [{"id": f"r{i}", "temperature": 0.0, "score": 0.9} for i in range(len(scores))]
-    (tmp_path / "calibration" / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return stage(tmp_path, early_stop={"patience": 2, "delta": "standard_error"}, **EARLY)
-
-
-def test_the_smallest_gain_is_the_noise_between_two_evaluations_of_the_same_prompts(tmp_path):
-    # variances within the prompts 0.5 and 0, mean 0.25; what lies between the prompts is the same in both evaluations
-    found = calibrated(tmp_path, [[0.0, 1.0], [0.3, 0.3]])
-    assert grpo.early_stop_delta(found) == pytest.approx((2 * 0.25 / found.params.grpo.eval_rows) ** 0.5)
-
-
-def test_without_any_spread_every_gain_counts(tmp_path):
-    assert grpo.early_stop_delta(calibrated(tmp_path, [[0.5, 0.5], [1.0, 1.0]])) == 0.0
-
-
-def test_a_number_is_taken_as_it_is_and_no_calibration_is_an_error(tmp_path):
-    given = stage(tmp_path, early_stop={"patience": 2, "delta": 0.02}, **EARLY)
-    assert grpo.early_stop_delta(given) == 0.02, "nothing is read"
-    early = {"early_stop": {"patience": 2, "delta": "standard_error"}, **EARLY}
-    missing = FakeStage(tmp_path, params(stages=["grpo"], grpo=early))
-    with pytest.raises(BadInput, match="no calibration measures it") as refused:
-        grpo.early_stop_delta(missing)
-    assert refused.value.where == "grpo.early_stop.delta" and "calibration" in refused.value.mend
 
 
 def test_first_and_last_are_means_of_ten_lines_that_have_the_key():
     logged = [{"reward": float(i)} for i in range(30)] + [{"other": 1.0}]
     assert grpo._ends(logged, "reward") == {"first": 4.5, "last": 24.5}
     assert grpo._ends(logged[:4], "reward") == {"first": 1.5, "last": 1.5}
+    assert grpo._ends([{"reward": None}, *logged[:4]], "reward") == {"first": 1.5, "last": 1.5}, (
+        "a step without a judge"
+    )
     assert grpo._ends(logged, "entropy") == {"first": None, "last": None}
 
 

@@ -19,7 +19,7 @@ ROWS = (
     ("errors", "params", "runs", "tracking", "workers"),
     ("shop", "sql", "tasks", "data", "corpus", "conversations", "tokenizer", "thinking"),
     ("chat", "models", "generation", "lengths"),
-    ("rewards", "stats", "evaluation", "advice"),
+    ("rewards", "stats", "evaluation", "advice", "compare", "calibration", "trl_arguments"),
     ("guards",),
     ("training", "abstract"),
     ("plots", "tables", "writeup"),

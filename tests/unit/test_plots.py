@@ -11,7 +11,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
-from fake_results import calibration, grpo_metrics, sft_metrics, validation, write_json, write_lines
+from fake_results import calibration, contributions, grpo_metrics, sft_metrics, validation, write_json, write_lines
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -71,6 +71,14 @@ def worse(result: dict) -> dict:
     return changed
 
 
+def without_a_judge(result: dict) -> dict:
+    """The same calibration with a task that nothing could judge."""
+    for row in result["by_task"]:
+        if row["task"] == "insights":
+            row.update(mean_reward=None, fully_correct=None, unjudged=64)
+    return result
+
+
 def figures(result: dict, samples: list[dict], run_dir: Path) -> dict[str, Figure]:
     rng = np.random.default_rng(0)
     write_json(run_dir / "40-validation" / "result.json", result)
@@ -93,6 +101,9 @@ def figures(result: dict, samples: list[dict], run_dir: Path) -> dict[str, Figur
         "losses train only": plots.losses([{"step": i, "loss": 9 / i} for i in range(1, 300)]),
         "calibration": plots.calibration(calibration(rng)),
         "calibration no thought": plots.calibration(no_thought),
+        "calibration without a judge": plots.calibration(without_a_judge(calibration(rng))),
+        "contributions": plots.contributions(contributions()),
+        "contributions of one task": plots.contributions([e for e in contributions() if e["task"] == "push"][:2]),
         "distribution": plots.score_distribution([s for s in samples if s["temperature"] == 1]),
         "distribution one arm": plots.score_distribution(
             [s for s in samples if s["temperature"] == 1 and s["arm"] == "sft" and s["task"] != "push"]
@@ -155,6 +166,30 @@ def test_running_mean_keeps_a_slope() -> None:
     assert np.allclose(smooth, line[smooth.index]) and len(smooth) > 180
 
 
+def test_contributions_are_drawn_as_long_as_they_are_and_add_up() -> None:
+    figure = plots.contributions(contributions())
+    drawn = sorted(bar.get_width() for bar in figure.axes[0].patches)
+    expected = sorted(e[f"contribution_{end}"] for e in contributions() for end in ("first", "last"))
+    assert drawn == pytest.approx(expected)
+    push = sum(e["contribution_last"] for e in contributions() if e["task"] == "push")
+    assert f"{push:.2f}" in texts(figure) and "think efficiency" in texts(figure)
+    assert "What changed most: the task itself in push, mean 0.28 → 0.49" in texts(figure), "weights are no change"
+    assert "The weights moved" in texts(figure)
+    flat = [e | {"mean_last": e["mean_first"], "steps": 1} for e in contributions()]
+    assert "No component's mean changed" in texts(plots.contributions(flat))
+    assert "first 1 logged step with" in texts(plots.contributions(flat))
+    still = [e | {"weight_last": e["weight_first"]} for e in contributions()]
+    assert "The weights moved" not in texts(plots.contributions(still))
+
+
+def test_a_task_that_nothing_could_judge_says_so() -> None:
+    result = without_a_judge(calibration(np.random.default_rng(0)))
+    assert texts(plots.calibration(result)).count("cannot be judged") == 2
+    for row in result["by_task"]:
+        row["mean_reward"] = None
+    assert "No row of the calibration can be judged" in texts(plots.calibration(result))
+
+
 def test_unscored_samples_are_counted_and_temperatures_are_not_mixed(samples: list[dict]) -> None:
     hot = [dict(s) for s in samples if s["temperature"] == 1]
     hot[0]["score"] = None
@@ -168,6 +203,7 @@ def test_unscored_samples_are_counted_and_temperatures_are_not_mixed(samples: li
     [
         lambda: plots.before_after({"paired": [], "by_arm": []}),
         lambda: plots.calibration({"by_task": []}),
+        lambda: plots.contributions([]),
         lambda: plots.score_distribution([]),
         lambda: plots.readme_hero("no/such/run"),
         lambda: plots.training_curves([{"step": None, "reward": 0.1}]),

@@ -1,32 +1,22 @@
-"""Rewards: each function judges its own task's rows, in stages or by the total, and no failure becomes a zero."""
+"""Rewards: each function judges its own task's rows, in stages or by the total, and no failure becomes a zero.
+
+What components contributed and what a thought's length is worth are in test_rewards_parts.
+"""
 
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 from materials import params, row_of, rows
+from rewarding import TASKS, at, call, functions, words
 
 from caderno import rewards, tasks
+from caderno.errors import BadInput
+from caderno.params import load
 
-TASKS = {"push": {"weight": 2.0}, "extraction": {"weight": 0.5}, "sql_qa": {}, "insights": {}}
-
-
-def words(text: str) -> int:
-    """Stands for a tokenizer: one token a word."""
-    return len(text.split())
-
-
-def call(function, found: list[dict], completions: list[str], prompt: str = "p", **more) -> list:
-    ids = [row["id"] for row in found]
-    return function([prompt] * len(found), completions, row_id=ids, completion_ids=None, **more)
-
-
-def functions(training=lambda: True, **settings) -> tuple[dict, list[float]]:
-    given = params(tasks=TASKS, rewards=settings)
-    found, weights = rewards.functions(given, rows(), words, training)
-    return {function.__name__: function for function in found}, weights
+BASE = Path(__file__).parents[2] / "params" / "base.yaml"
 
 
 def half_right() -> tuple[dict, str, tasks.Score]:
@@ -37,10 +27,6 @@ def half_right() -> tuple[dict, str, tasks.Score]:
     score = tasks.score(row, completion)
     assert score.parts["format"] == 1 and 0 < score.parts["partial"] < 1 and score.parts["task"] == 0
     return row, completion, score
-
-
-def at(step: int, of: int = 90) -> SimpleNamespace:
-    return SimpleNamespace(global_step=step, max_steps=of)
 
 
 def test_a_function_judges_its_own_task_and_leaves_the_rest_none():
@@ -66,8 +52,45 @@ def test_staged_weights_follow_the_trainers_progress():
 
 @pytest.mark.parametrize("progress", [0.0, 0.3, 0.34, 0.66, 0.67, 1.0])
 def test_weights_of_every_stage_sum_to_one_over_all_parts(progress):
-    weights = rewards.stage_weights(progress)
+    weights = rewards.stage_weights(params(rewards={"staged": True}).rewards, progress)
     assert set(weights) == set(rewards.PARTS) and sum(weights.values()) == pytest.approx(1.0)
+
+
+def test_a_declared_schedule_is_what_holds():
+    stages = [
+        {"until": 0.1, "format": 1, "partial": 0, "task": 0},
+        {"until": 1.0, "format": 0, "partial": 0.25, "task": 0.75},
+    ]
+    declared = params(rewards={"staged": True, "stages": stages}).rewards
+    found = [rewards.stage_weights(declared, share) for share in (0.0, 0.09, 0.1, 0.5, 1.0)]
+    first, last = ({part: stage[part] for part in rewards.PARTS} for stage in stages)
+    assert found == [first, first, last, last, last]
+    plain = params(rewards={"stages": stages}).rewards
+    assert rewards.stage_weights(plain, 0.0) == tasks.WEIGHTS, "without staged the schedule is not used"
+
+
+def stage(until: float, *weights: float) -> str:
+    return f"{{until: {until}, " + ", ".join(f"{p}: {w}" for p, w in zip(rewards.PARTS, weights, strict=True)) + "}"
+
+
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [
+        ([stage(0.5, 0.6, 0.3, 0.1)], "rewards.stages end at 0.5"),
+        ([stage(0.5, 0.6, 0.3, 0.1), stage(0.5, 0.2, 0.4, 0.4)], "end at 0.5, 0.5"),
+        ([stage(0.8, 0.6, 0.3, 0.1), stage(0.2, 0.6, 0.3, 0.1), stage(1, 0.2, 0.4, 0.4)], "end at 0.8, 0.2, 1"),
+        ([stage(1, 0.6, 0.3, 0.3)], "weights of reward stage 1 sum to 1.2"),
+        ([stage(0.5, 0.6, 0.3, 0.1), stage(1, 0.1, 0.1, 0.1)], "weights of reward stage 2 sum to 0.3"),
+        ([], "at least 1 of them"),
+        ([stage(1, 1.5, -0.5, 0)], "at most 1"),
+        ([stage(0, 0.6, 0.3, 0.1), stage(1, 0.2, 0.4, 0.4)], "a number above 0"),
+    ],
+    ids=["no end", "twice the same", "going back", "above 1", "below 1", "none", "weight above 1", "until 0"],
+)
+def test_a_schedule_with_a_hole_or_wrong_weights_is_refused(stages, said):
+    with pytest.raises(BadInput, match=r"rewards\.stages|reward stage") as refused:
+        load(BASE, ["name=x", f"rewards.stages=[{', '.join(stages)}]"])
+    assert said in str(refused.value)
 
 
 def test_an_evaluation_is_judged_by_the_total_whatever_the_stage():
@@ -95,33 +118,6 @@ def test_think_efficiency_comes_last_with_its_weight(composite):
     assert list(named)[-1] == "think_efficiency" and weights[-1] == 0.1 and len(weights) == len(named)
 
 
-@pytest.mark.parametrize(
-    ("completion", "expected"),
-    [
-        (f"<think>{'w ' * 10}</think> ok", 1.0),
-        (f"<think>{'w ' * 15}</think> ok", 0.5),
-        (f"<think>{'w ' * 20}</think> ok", 0.0),
-        (f"<think>{'w ' * 50}</think> ok", 0.0),
-        ("<think>w", 0.0),
-        ("no thought", 1.0),
-    ],
-    ids=["at the budget", "half over", "twice", "five times", "never closed", "none"],
-)
-def test_think_efficiency_is_whole_within_the_budget_and_gone_at_twice(completion, expected):
-    given = params(tasks={"push": {"think_budget_tokens": 10}}, rewards={"think_efficiency": 1.0})
-    function = rewards.functions(given, rows(), words)[0][-1]
-    assert call(function, [row_of("push")], [completion]) == pytest.approx([expected])
-
-
-def test_think_efficiency_takes_the_tasks_own_budget_and_sees_an_opened_thought():
-    function = functions(think_efficiency=1.0)[0]["think_efficiency"]
-    thought = "w " * 150  # push allows 100, insights 800
-    both = [row_of("push"), row_of("insights")]
-    assert call(function, both, [f"<think>{thought}</think> ok"] * 2) == pytest.approx([0.5, 1.0])
-    assert call(function, both, [f"{thought}</think> ok"] * 2, "q <think>\n") == pytest.approx([0.5, 1.0])
-    assert call(function, both, ["ok"] * 2, "q <think>\n") == [0.0, 0.0]
-
-
 @pytest.mark.parametrize("name", list(TASKS))
 def test_a_prompt_that_opens_a_thought_needs_a_completion_that_closes_it(name):
     row, function = row_of(name), functions()[0][name]
@@ -144,6 +140,37 @@ def test_what_a_score_raises_is_raised_with_the_row(monkeypatch, settings):
         call(function, [row_of("push")], ["abc" * 100])
     [note] = raised.value.__notes__
     assert row_of("push")["id"] in note and "abcabc" in note and len(note) < 300
+
+
+@pytest.mark.parametrize("settings", [{}, {"composite": True}, {"staged": True}])
+def test_a_row_that_cannot_be_judged_has_no_reward_and_is_counted(monkeypatch, settings):
+    monkeypatch.setattr("caderno.tasks.push.score", lambda row, completion: None)
+    judge = rewards.Judge(params(tasks=TASKS, rewards=settings | {"think_efficiency": 0.1}), rows(), words)
+    logged, gold = {}, [row["gold"] for row in rows()]
+    batch = call(judge.functions()[0], rows(), gold, trainer_state=at(80), log_metric=logged.__setitem__)
+    push = [row["task"] == "push" for row in rows()]
+    assert [all(found[i] is None for found in batch) for i in range(len(push))] == push
+    assert judge.unjudged == {row["id"] for row in rows() if row["task"] == "push"}
+    assert logged["unjudged_share"] == pytest.approx(sum(push) / len(push)) and "parts/push/task" not in logged
+    call(judge.functions()[0], rows(), gold, trainer_state=at(81))
+    assert len(judge.unjudged) == sum(push), "rows, not completions"
+
+
+def test_a_batch_is_scored_once_for_all_functions(monkeypatch):
+    scored = []
+    one = tasks.push.score
+
+    def counting(row, completion):
+        scored.append(completion)
+        return one(row, completion)
+
+    monkeypatch.setattr("caderno.tasks.push.score", counting)
+    found, row = functions(think_efficiency=0.1)[0].values(), row_of("push")
+    first = call(found, [row], [row["gold"]])
+    assert scored == [row["gold"]] and len(first) == 5
+    again = call(found, [row], [""])
+    assert scored == [row["gold"], ""], "another batch is another batch"
+    assert again != first
 
 
 def test_insights_names_an_invented_figure_beside_a_missing_action():

@@ -12,8 +12,8 @@ from fake_notebooks import write_notebook, write_params
 from caderno import params as parameters
 from caderno import runs
 from caderno.errors import BadInput
+from caderno.runs import inputs, paths
 from caderno.runs import manifest as manifests
-from caderno.runs import paths
 
 ALL = ["preflight", "calibration", "sft", "grpo", "validation"]
 
@@ -160,3 +160,20 @@ def test_parents_are_the_listed_stages_that_come_before(tmp_path):
     assert runs.parents("calibration", loaded) == ("sft",)
     assert runs.parents("grpo", loaded) == ("sft",)
     assert runs.parents("validation", loaded) == ("sft", "grpo")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("openai/gsm8k", True), ("openai/gsm8k@main:main:train", True), ("rows.jsonl", False),
+        ("data/rows.jsonl", False), ("data/rows.csv.gz", False), ("a/b/c", False),
+    ],
+)  # fmt: skip
+def test_a_name_on_the_hub_is_told_from_a_missing_file(path, expected):
+    assert paths.is_hub_name(path) is expected
+    given = parameters.load(runs.resolve("params/demo.yaml"), ["data.source=files", f"data.path={path}"])
+    if expected:
+        assert "data" not in inputs.file_hashes(given, weights=False)
+    else:
+        with pytest.raises(BadInput, match="does not exist"):
+            inputs.file_hashes(given, weights=False)

@@ -12,7 +12,7 @@ from transformers import PrinterCallback, ProgressCallback, TrainerControl
 
 from caderno import chat, models
 from caderno.errors import BadInput
-from caderno.training import callbacks, policies, sft
+from caderno.training import callbacks, ledgers, policies, sft
 
 
 def logged(stage: FakeStage, step: int, max_steps: int = 100, **logs) -> None:
@@ -83,13 +83,13 @@ def test_training_goes_on_from_the_newest_complete_checkpoint(tmp_path, watched)
 def test_a_ledger_compares_what_was_asked_with_what_the_arguments_hold():
     kind = enum.Enum("kind", {"COSINE": "cosine"})
     trainer = SimpleNamespace(args=SimpleNamespace(learning_rate=1e-3, lr_scheduler_type=kind.COSINE, seed=5))
-    found = callbacks.ledger(trainer, {"learning_rate": 1e-4, "lr_scheduler_type": "cosine"})
+    found = ledgers.arguments(trainer, {"learning_rate": 1e-4, "lr_scheduler_type": "cosine"})
     assert found == [
         {"what": "learning_rate", "requested": 1e-4, "effective": 1e-3},
         {"what": "lr_scheduler_type", "requested": "cosine", "effective": "cosine"},
     ]
     with pytest.raises(AttributeError):
-        callbacks.ledger(trainer, {"no_such_argument": 1})
+        ledgers.arguments(trainer, {"no_such_argument": 1})
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_a_finished_run_has_every_section_and_its_figures(finished: Path, tmp_pa
     assert path == tmp_path / "docs" / "2026-08-01-demo.md"
     for text in (path, run_dir / "report.md"):
         links = re.findall(r"!\[.+?\]\((.+?)\)", text.read_text())
-        assert len(links) == 6 and all((text.parent / link).is_file() for link in links)
+        assert len(links) == 7 and all((text.parent / link).is_file() for link in links)
     headings = re.findall(r"^## (.+)$", path.read_text(), re.MULTILINE)
     assert headings == [
         "Context", "Parameters", "Stages", "Calibration", "Supervised training", "GRPO", "Validation", "Completions",
@@ -63,7 +63,7 @@ def test_every_figure_of_validation_is_in_the_tables(run_dir: Path) -> None:
 
 def test_every_table_names_its_artifact(run_dir: Path) -> None:
     tables = re.findall(r"^\| ---.*?\n\n(.*?)$", told(run_dir), re.MULTILINE | re.DOTALL)
-    assert len(tables) == 13 and all(re.match(r"<sub>.*Source: `.+`.*</sub>", line) for line in tables)
+    assert len(tables) == 14 and all(re.match(r"<sub>.*Source: `.+`.*</sub>", line) for line in tables)
 
 
 @pytest.mark.parametrize(

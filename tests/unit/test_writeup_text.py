@@ -103,7 +103,7 @@ def test_a_completion_cannot_break_the_page(run_dir: Path) -> None:
     text = told(run_dir)
     tokens = MarkdownIt("commonmark").enable("table").parse(text)
     assert [t.content for t in tokens if t.type == "fence"].count(NASTY + "\n") == 12
-    assert sum(t.type == "table_open" for t in tokens) == 13
+    assert sum(t.type == "table_open" for t in tokens) == 14
     assert people.parse(told(run_dir), "") == people.SECTIONS
     assert "&lt;!-- people: next --&gt; new" in text
 

@@ -1,4 +1,4 @@
-"""The commands about runs: run, status, params, writeup. Those about rows are in `judging`.
+"""The commands about runs: run, status, params, writeup; the others are registered here from their own modules.
 
 Each command only turns arguments into one call of the library and its answer into text.
 """
@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 import caderno
-from caderno.cli import judging
+from caderno.cli import advising, auditing, judging, leaking, preflighting, replaying
 
 app = typer.Typer(
     help="Check, calibrate, train, validate and write up a small language model, from one parameter file.",
@@ -161,5 +161,8 @@ def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-app.command()(judging.rows)
-app.command()(judging.score)
+for command in (
+    judging.rows, judging.score, auditing.lengths, auditing.coverage, leaking.leaks, preflighting.preflight,
+    replaying.replay, advising.compare, advising.estimate, advising.advise, advising.budget,
+):  # fmt: skip
+    app.command()(command)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from caderno.chat import encode
 from caderno.errors import BadInput
+from caderno.generation import budgets
 from caderno.thinking import THINK_CLOSE, THINK_OPEN
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How completions are drawn. `thinking_token_budget` ends a thought by force after that many tokens."""
+    """How completions are drawn."""
 
     temperature: float = 1.0
     top_p: float = 1.0
@@ -35,20 +36,24 @@ class Sampling:
     samples: int = 1
     seed: int = 0
     logprobs: bool = True
-    thinking_token_budget: int | None = None
 
     @classmethod
     def of(cls, params: SamplingParams, **more: Any) -> Sampling:
-        """From a parameter section; `more` sets samples, seed, logprobs, thinking_token_budget."""
+        """From a parameter section; `more` sets samples, seed, logprobs."""
         return cls(**params.model_dump(), **more)
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A rendered prompt and the row it belongs to."""
+    """A rendered prompt and the row it belongs to.
+
+    After `thinking_token_budget` tokens of thought, those that the prompt holds included, `</think>` is forced; None:
+    a thought may take as long as the completion.
+    """
 
     row_id: str
     text: str
+    thinking_token_budget: int | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Request:
     sample: int
     prompt_ids: list[int]
     seed: int
+    thinking_token_budget: int | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ class Completion:
     """What came back. `token_ids` end with the stop token when `finish_reason` is "stop"; padding is never in them.
 
     `logprobs` are nats of each token under the raw distribution (temperature 1, nothing filtered); None if not asked.
+    `forced` are the places in `token_ids` of a `</think>` that stands where the thinking budget was spent.
     """
 
     row_id: str
@@ -75,6 +82,7 @@ class Completion:
     logprobs: list[float] | None
     finish_reason: str
     seed: int
+    forced: tuple[int, ...] = ()
 
 
 class Engine(Protocol):
@@ -99,14 +107,16 @@ def generate(
     """`sampling.samples` completions of every prompt, in the order prompts x samples.
 
     `run` enters every seed, so that two runs draw differently and one run repeats itself. Raises BadInput naming rows
-    whose prompt leaves no room for the completion, and row ids that occur twice (they would share their noise).
+    whose prompt leaves no room for the completion, for row ids that occur twice (they would share their noise), and
+    for thinking budgets that this tokenizer or `max_new_tokens` cannot keep.
     """
     _require_distinct(prompts)
+    budgets.require(engine.tokenizer, [prompt.thinking_token_budget for prompt in prompts], sampling.max_new_tokens)
     encoded = [encode(engine.tokenizer, prompt.text) for prompt in prompts]
     _require_room(prompts, encoded, engine.context_tokens, sampling.max_new_tokens)
     requests = [
-        Request(prompt.row_id, sample, ids, request_seed(run, prompt.row_id, sample, sampling.seed))
-        for prompt, ids in zip(prompts, encoded, strict=True)
+        Request(p.row_id, sample, ids, request_seed(run, p.row_id, sample, sampling.seed), p.thinking_token_budget)
+        for p, ids in zip(prompts, encoded, strict=True)
         for sample in range(sampling.samples)
     ]
     return engine.complete(requests, sampling, progress=progress) if requests else []
@@ -145,29 +155,11 @@ def plain(model: ModelParams, name: str | Path) -> ModelParams:
     return model.model_copy(update=finished)
 
 
-def token_id(tokenizer: PreTrainedTokenizerBase, token: str) -> int | None:
-    """Id of a token, None where the tokenizer does not have it."""
-    found = tokenizer.convert_tokens_to_ids(token)
-    return None if found is None or found == tokenizer.unk_token_id else found
-
-
-def tag_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:
-    """Ids of the thinking tags. Raises BadInput where one of them is not a single token."""
-    ids = {tag: token_id(tokenizer, tag) for tag in (THINK_OPEN, THINK_CLOSE)}
-    missing = [tag for tag, found in ids.items() if found is None]
-    if missing:
-        raise BadInput(
-            f"{', '.join(missing)} is not a token of this tokenizer",
-            expected="thinking tags of one token each",
-            where="thinking_token_budget",
-            mend="Leave the budget out: this model does not think between tags.",
-        )
-    return ids[THINK_OPEN], ids[THINK_CLOSE]
-
-
 def special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """Ids that do not belong in a text: special tokens, except thinking tags where a tokenizer calls them special."""
-    return frozenset(tokenizer.all_special_ids) - {token_id(tokenizer, tag) for tag in (THINK_OPEN, THINK_CLOSE)}
+    return frozenset(tokenizer.all_special_ids) - {
+        budgets.token_id(tokenizer, tag) for tag in (THINK_OPEN, THINK_CLOSE)
+    }
 
 
 def completion(
@@ -175,8 +167,8 @@ def completion(
 ) -> Completion:
     """The one way from tokens to a completion, so that both engines give the same text."""
     text = engine.tokenizer.decode([i for i in token_ids if i not in engine.special_ids], skip_special_tokens=False)
-    reason = "stop" if stopped else "length"
-    return Completion(request.row_id, request.sample, text, token_ids, logprobs, reason, request.seed)
+    reason, forced = "stop" if stopped else "length", budgets.forced(request, token_ids, engine.tokenizer)
+    return Completion(request.row_id, request.sample, text, token_ids, logprobs, reason, request.seed, forced)
 
 
 def _require_distinct(prompts: list[Prompt]) -> None:

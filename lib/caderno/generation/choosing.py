@@ -12,7 +12,7 @@ import torch
 from transformers import LogitsProcessor, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from caderno.errors import StageFailed
-from caderno.generation import tag_ids
+from caderno.generation.budgets import open_thought_tokens, tag_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -38,12 +38,13 @@ class Chooser(LogitsProcessor):
         self.chosen_logprobs: list[torch.Tensor] = []  # T tensors of (B,)
         self.warpers = _warpers(sampling)
         self.noise = Noise([r.seed for r in requests], device) if sampling.temperature > 0 else None
-        budget = sampling.thinking_token_budget
-        self.limiter = None if budget is None else ThoughtLimiter(requests, budget, tokenizer, device)
+        limited = any(request.thinking_token_budget is not None for request in requests)
+        self.limiter = ThoughtLimiter(requests, tokenizer, device) if limited else None
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Scores (B, V), raw and in float32 -> the same with the chosen token of each row at +inf."""
-        chosen = self._choose(input_ids, scores)  # (B,)
+        allowed = scores if self.limiter is None else self.limiter.allowed(scores)
+        chosen = self._choose(input_ids, allowed)  # (B,)
         if self.limiter is not None:
             chosen = self.limiter(chosen)
         raw = scores.gather(1, chosen[:, None]).squeeze(1)
@@ -110,26 +111,33 @@ class Noise:
 
 
 class ThoughtLimiter:
-    """Ends a thought by force: after `budget` tokens of it, those in the prompt included, `</think>` (as in vLLM)."""
+    """Ends a thought by force: after its row's budget of tokens, those in the prompt included, `</think>` (as in vLLM).
 
-    def __init__(
-        self, requests: list[Request], budget: int, tokenizer: PreTrainedTokenizerBase, device: torch.device
-    ) -> None:
+    What was ended by force is not ended again: until another thought opens, `</think>` is impossible in that row.
+    """
+
+    def __init__(self, requests: list[Request], tokenizer: PreTrainedTokenizerBase, device: torch.device) -> None:
         self.open_id, self.close_id = tag_ids(tokenizer)
-        self.budget = budget
-        spent = [_open_thought_tokens(r.prompt_ids, self.open_id, self.close_id) for r in requests]
+        budgets = [torch.inf if r.thinking_token_budget is None else r.thinking_token_budget for r in requests]
+        spent = [open_thought_tokens(r.prompt_ids, self.open_id, self.close_id) for r in requests]
+        self.budgets = torch.tensor(budgets, device=device)  # (B,), infinite where a row has none
         self.thinking = torch.tensor([tokens is not None for tokens in spent], device=device)  # (B,)
         self.spent = torch.tensor([tokens or 0 for tokens in spent], device=device)  # (B,)
+        self.ended = torch.zeros_like(self.thinking)  # (B,), by force and not reopened
+
+    def allowed(self, scores: torch.Tensor) -> torch.Tensor:
+        """Scores (B, V) -> the same, or a copy in which no thought is closed twice."""
+        if not self.ended.any():
+            return scores
+        scores = scores.clone()
+        scores[self.ended, self.close_id] = -torch.inf
+        return scores
 
     def __call__(self, chosen: torch.Tensor) -> torch.Tensor:
         """Chosen ids (B,) -> the same, `</think>` where the budget is spent."""
-        chosen = torch.where(self.thinking & (self.spent >= self.budget), self.close_id, chosen)
+        force = self.thinking & (self.spent >= self.budgets)
+        chosen = torch.where(force, self.close_id, chosen)
         self.spent += self.thinking
         self.thinking = (self.thinking | (chosen == self.open_id)) & (chosen != self.close_id)
+        self.ended = (self.ended | force) & ~self.thinking
         return chosen
-
-
-def _open_thought_tokens(ids: list[int], open_id: int, close_id: int) -> int | None:
-    """Tokens after a `<think>` that a prompt leaves open, None where it leaves none."""
-    last = next((back for back, token in enumerate(reversed(ids)) if token in (open_id, close_id)), None)
-    return last if last is not None and ids[-1 - last] == open_id else None

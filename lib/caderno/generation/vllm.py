@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from caderno import models
 from caderno.chat import eos_ids
 from caderno.errors import BadInput, StageFailed
-from caderno.generation import Completion, Request, Sampling, completion, plain, special_ids, tag_ids, token_id
+from caderno.generation import Completion, Request, Sampling, completion, plain, special_ids
+from caderno.generation.budgets import token_id
 from caderno.models.loading import load_tokenizer
 from caderno.models.source import Source, resolve
 from caderno.thinking import THINK_CLOSE, THINK_OPEN
@@ -67,8 +68,6 @@ class VllmEngine:
         """Everything explicit; a seed of its own, or all requests would share one stream."""
         from vllm import SamplingParams
 
-        if sampling.thinking_token_budget is not None:
-            tag_ids(self.tokenizer)
         return SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
@@ -77,7 +76,7 @@ class VllmEngine:
             seed=request.seed,
             stop_token_ids=self.eos_ids,
             logprobs=0 if sampling.logprobs else None,
-            thinking_token_budget=sampling.thinking_token_budget,
+            thinking_token_budget=request.thinking_token_budget,
             detokenize=False,
         )
 

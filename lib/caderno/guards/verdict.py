@@ -5,6 +5,7 @@ A missing input is unknown, never a pass. Which verdicts stop a run is the param
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -25,10 +26,8 @@ class Verdict:
     step: int | None = None
 
     def as_dict(self) -> dict:
-        """The row of guards.json."""
-        return asdict(self)
-
-
-def judged(guard: str, holds: bool, measured, threshold, unit: str, why: str, *, source: str = "proposed") -> Verdict:
-    """pass when it holds, fail when it does not."""
-    return Verdict(guard, "pass" if holds else "fail", measured, threshold, unit, why, source)
+        """The row of guards.json. A measure that is not finite is text, since JSON has no NaN."""
+        row = asdict(self)
+        if isinstance(self.measured, float) and not math.isfinite(self.measured):
+            row["measured"] = str(self.measured)
+        return row

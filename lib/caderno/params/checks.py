@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from pydantic_core import PydanticCustomError
 
 if TYPE_CHECKING:
+    from caderno.params.reward_sections import RewardStageParams
     from caderno.params.sections import Params
 
 
@@ -21,6 +22,19 @@ def refuse(keys: Sequence[str], got: str, expected: str, mend: str = "") -> NoRe
     raise PydanticCustomError("conflict", "{got}; expected {expected}", context)
 
 
+def refuse_bad_stages(stages: Sequence[RewardStageParams]) -> None:
+    """A schedule of reward weights that leaves a moment without weights, or whose weights do not sum to 1."""
+    ends = [stage.until for stage in stages]
+    if ends != sorted(set(ends)) or ends[-1] != 1:
+        got = f"rewards.stages end at {', '.join(f'{end:g}' for end in ends)}"
+        refuse(["stages"], got, "shares of training that increase up to 1", "Order them and let the last be 1.")
+    for number, stage in enumerate(stages, start=1):
+        total = stage.format + stage.partial + stage.task
+        if not math.isclose(total, 1, abs_tol=1e-6):
+            got = f"the weights of reward stage {number} sum to {total:g}"
+            refuse(["stages"], got, "1, so that gold earns 1 at any time", "Change format, partial or task.")
+
+
 def refuse_impossible(params: Params) -> None:
     """Every check that needs more than one section; the first that fails raises."""
     _stages_are_distinct(params)
@@ -28,6 +42,8 @@ def refuse_impossible(params: Params) -> None:
     _lengths_fit(params)
     _rows_suffice(params)
     _quantised_weights_have_adapters(params)
+    _rollouts_can_be_limited(params)
+    _forced_thoughts_leave_an_answer(params)
 
 
 def _stages_are_distinct(params: Params) -> None:
@@ -97,8 +113,14 @@ def _rows_suffice(params: Params) -> None:
             refuse(
                 [key, source], f"{key} is {wanted}", f"at most {source} ({available})", f"Lower it or raise {source}."
             )
-    if not any(params.data.proportions.get(task, 0) for task in params.tasks):
-        names = ", ".join(params.tasks)
+    proportions, names = params.data.proportions, ", ".join(params.tasks)
+    unnamed = [task for task in params.tasks if task not in proportions]
+    if len(unnamed) == len(params.tasks):
+        return  # equal shares
+    if unnamed:
+        got = f"no data.proportions.{unnamed[0]} where other tasks have one"
+        refuse(["data.proportions"], got, "one for each task in play", f"Set data.proportions.{unnamed[0]}; 0 is none.")
+    if not any(proportions[task] for task in params.tasks):
         refuse(["data.proportions"], f"no rows for any task in play ({names})", "a proportion above 0 for one of them")
 
 
@@ -108,3 +130,31 @@ def _quantised_weights_have_adapters(params: Params) -> None:
     if params.model.load_in_4bit and params.model.lora is None and trains:
         got = "model.load_in_4bit without model.lora"
         refuse(["model.load_in_4bit", "model.lora"], got, "an adapter to train", "Set model.lora.")
+
+
+def _rollouts_can_be_limited(params: Params) -> None:
+    """TRL starts its own vLLM without a reasoning configuration, and vLLM ignores thinking budgets without one."""
+    if not params.chat.hard_think_rollouts:
+        return
+    if params.chat.hard_think_budget is None:
+        got = "chat.hard_think_rollouts without chat.hard_think_budget"
+        refuse(["chat.hard_think_rollouts", "chat.hard_think_budget"], got, "a budget", "Set chat.hard_think_budget.")
+    if "grpo" in params.stages and params.grpo.use_vllm:
+        got = "chat.hard_think_rollouts with grpo.use_vllm"
+        mend = "Set one of the two to false; rollouts by transformers can be limited."
+        refuse(["chat.hard_think_rollouts", "grpo.use_vllm"], got, "rollouts whose thoughts can be ended", mend)
+
+
+def _forced_thoughts_leave_an_answer(params: Params) -> None:
+    """A thought that may take the whole completion is cut, not ended. What a task says of itself is judged later."""
+    asked, everywhere = params.chat.hard_think_budget, params.chat.hard_think_rollouts
+    if asked is None:
+        return
+    declared = {f"tasks.{name}.think_budget_tokens": task.think_budget_tokens for name, task in params.tasks.items()}
+    known = declared if asked == "task" else {"chat.hard_think_budget": asked}
+    for ceiling, tokens in _completion_ceilings(params):
+        limited = everywhere or ceiling.startswith(("calibration.deployment", "validation"))
+        for key, budget in known.items():
+            if limited and tokens is not None and budget is not None and budget >= tokens:
+                got = f"{key} is {budget}, by force"
+                refuse([key, ceiling], got, f"less than {ceiling} ({tokens}), or no token is left for the answer")

@@ -21,6 +21,8 @@ def fields_under(path: tuple[str | int, ...]) -> Mapping[str, FieldInfo]:
     """Fields of the section at a path; empty where the path leads to no section."""
     holder: Any = Params
     for part in path:
+        if isinstance(part, int):  # a place in a list of sections: `_holder` has named the section
+            continue
         if get_origin(holder) is dict:
             holder = get_args(holder)[1]
         elif _is_section(holder) and part in holder.model_fields:

@@ -11,12 +11,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from caderno.params.checks import refuse, refuse_impossible
+from caderno.params.reward_sections import RewardParams
 from caderno.params.training_sections import GrpoParams, PretrainParams, Section, SftParams, Share
 
 STAGES = ("preflight", "pretrain", "calibration", "sft", "grpo", "validation", "abstract_cot")
 StageName = Literal["preflight", "pretrain", "calibration", "sft", "grpo", "validation", "abstract_cot"]
-TASK_NAMES = ("extraction", "sql_qa", "insights", "push")
-TaskName = Literal["extraction", "sql_qa", "insights", "push"]
+TASK_NAMES = ("extraction", "sql_qa", "insights", "push")  # in play where a file names none: those of a shop
+TaskName = Literal["extraction", "sql_qa", "insights", "push", "math", "arithmetic"]
 
 
 class LoraParams(Section):
@@ -58,20 +59,42 @@ class ModelParams(Section):
         return self
 
 
+class SplitShares(Section):
+    """How groups of rows that declare no split are dealt to the splits, by their hash."""
+
+    train: PositiveFloat = Field(0.6, description="share of the groups that are trained on")
+    heldout: PositiveFloat = Field(0.2, description="share for evaluation during training and for calibration")
+    test: PositiveFloat = Field(0.2, description="share for validation")
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> Self:
+        """A group stands in exactly one split."""
+        if abs((total := self.train + self.heldout + self.test) - 1) > 1e-9:
+            refuse(["train", "heldout", "test"], f"split shares that sum to {total:g}", "a sum of 1")
+        return self
+
+
 class DataParams(Section):
     """Where the rows come from and how many."""
 
-    source: Literal["shop", "olist", "jsonl"] = Field("shop", description="generated shop, Olist CSV files, or JSONL")
-    path: str | None = Field(None, description="directory of Olist files or JSONL file; null for the generated shop")
+    source: Literal["shop", "olist", "files", "jsonl"] = Field(
+        "shop", description="generated shop, Olist CSV files, or files of rows; jsonl is an older name of files"
+    )
+    path: str | None = Field(
+        None, description="directory of Olist files; a file of rows, a saved data set or owner/name:config:split"
+    )
     profile: Literal["small", "full"] = Field("small", description="small: the tiny model's closed vocabulary")
     orders: PositiveInt = Field(2000, description="orders in each split's generated shop")
     train_rows: PositiveInt = Field(400, description="rows for training")
     sft_rows: PositiveInt | None = Field(None, description="the first rows SFT takes; null takes all train rows")
     heldout_rows: PositiveInt = Field(200, description="rows for evaluation during training and for calibration")
     test_rows: PositiveInt = Field(400, description="rows for validation; nothing is tuned on them")
+    split_shares: SplitShares = Field(
+        default_factory=SplitShares, description="shares of the splits, for rows of files that declare none"
+    )
     proportions: dict[TaskName, NonNegativeFloat] = Field(
         default={"extraction": 659.0, "sql_qa": 655.0, "push": 222.0, "insights": 114.0},
-        description="relative number of rows per task (default: the Tucano2 project's)",
+        description="relative number of rows per task (default: the Tucano2 project's); equal where it names no task",
     )
 
     @model_validator(mode="after")
@@ -104,6 +127,12 @@ class ChatParams(Section):
     enable_thinking: bool | None = Field(
         None, description="thinking switch given to the chat template; null where the template has none"
     )
+    hard_think_budget: Literal["task"] | PositiveInt | None = Field(
+        None, description="tokens after which a thought is ended by force, or 'task': each task's budget; null: none"
+    )
+    hard_think_rollouts: bool = Field(
+        False, description="the same in GRPO's rollouts and evaluations and in calibration's training sampling"
+    )
 
 
 class EngineParams(Section):
@@ -130,14 +159,6 @@ class DeploymentSamplingParams(SamplingParams):
     """The same, greedy unless told otherwise."""
 
     temperature: NonNegativeFloat = Field(0.0, description="divisor of the logits; 0 is greedy")
-
-
-class RewardParams(Section):
-    """How a task's components become GRPO's reward."""
-
-    staged: bool = Field(False, description="format -> partial -> task weights over training; False: the task's total")
-    think_efficiency: NonNegativeFloat = Field(0.0, description="weight of the think-budget reward; 0 is off")
-    composite: bool = Field(False, description="one reward function for all tasks instead of one per task")
 
 
 class CalibrationParams(Section):
@@ -169,9 +190,16 @@ class TrackingParams(Section):
 
 
 class GuardParams(Section):
-    """Which verdicts stop a run."""
+    """Which verdicts stop a run, and what a guard does that fires while one is going."""
 
     stop_on: tuple[Literal["fail", "warn", "unknown"], ...] = Field(("fail",), description="verdicts that stop")
+    actions: dict[str, Literal["warn", "checkpoint", "stop"]] = Field(
+        default_factory=dict, description="by guard: warn (only tell), checkpoint (and go on), stop"
+    )
+
+    def action(self, guard: str, verdict: str) -> str:
+        """What a verdict leads to: the guard's own action once it fires, else stop where stop_on names the verdict."""
+        return self.actions.get(guard, "stop" if verdict in self.stop_on else "warn")
 
 
 class WriteupParams(Section):

@@ -100,11 +100,12 @@ class SftParams(Section):
 
 
 class EarlyStopParams(Section):
-    """When an evaluation no longer improves, stop."""
+    """When evaluations stay below the best one by more than their noise, stop."""
 
-    patience: PositiveInt = Field(10, description="evaluations without improvement before stopping")
+    patience: PositiveInt = Field(10, description="evaluations in a row more than delta below the best")
     delta: NonNegativeFloat | Literal["standard_error"] = Field(
-        "standard_error", description="smallest gain that counts, in reward; or one standard error of the evaluation"
+        "standard_error",
+        description="decline that counts, in reward; standard_error: what noise makes in 5 % of flat runs",
     )
 
 

@@ -16,6 +16,7 @@ from caderno import params as parameters
 from caderno import runs
 from caderno.errors import BadInput, CadernoError, GuardRefused, Interrupted, StageFailed
 from caderno.params.sections import Params
+from caderno.pipeline import after
 from caderno.pipeline import plan as planning
 from caderno.pipeline import view as views
 from caderno.pipeline.kernel import CellError, KernelDied, StopSignals, execute
@@ -103,10 +104,13 @@ def _run_stage(plan: Plan, stage: str, signals: StopSignals) -> None:
     except Exception as error:  # papermill's own trouble: a full disk, a notebook it cannot write
         _end(directory, "failed", f"{type(error).__name__}: {error}")
         raise StageFailed(f"{type(error).__name__}: {error}", where=directory.name, mend=_executed(output)) from error
+    finally:
+        after.judge(directory, output)
     state = runs.read_status(directory)["state"]
     if state != "passed":
         _end(directory, "failed", "the notebook ended without closing its stage")
         raise StageFailed("the notebook ended without closing its stage", expected="stage.close()", where=str(output))
+    after.gate(directory, output, plan.params.guards)
     if signals.requested is not None:
         raise Interrupted(signals.requested)
 

@@ -4,7 +4,9 @@ Every function takes what the artifacts hold (a result dict, metrics or samples 
 Figure; none opens a window, touches pyplot's global state or estimates anything anew.
 """
 
+from caderno.plots.contributions import contributions
 from caderno.plots.curves import losses, training_curves
+from caderno.plots.groups import groups
 from caderno.plots.hero import readme_hero
 from caderno.plots.scores import calibration, score_distribution
 from caderno.plots.style import Picture, style
@@ -14,6 +16,8 @@ __all__ = [
     "Picture",
     "before_after",
     "calibration",
+    "contributions",
+    "groups",
     "losses",
     "readme_hero",
     "score_distribution",

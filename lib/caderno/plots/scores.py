@@ -53,7 +53,10 @@ def calibration(result: Mapping, title: str | None = None) -> Picture:
     return figure
 
 
-def _reward(axes: Axes, y: float, estimate: Mapping, colour: str) -> None:
+def _reward(axes: Axes, y: float, estimate: Mapping | None, colour: str) -> None:
+    if estimate is None:
+        axes.text(0.5, y, "cannot be judged", ha="center", va="center", color=MUTED, fontsize=9)
+        return
     if estimate["low"] is not None:
         axes.plot([estimate["low"], estimate["high"]], [y, y], color=colour, linewidth=1.4)
     axes.plot(estimate["value"], y, "o", color=colour, markersize=6, clip_on=False)
@@ -103,7 +106,10 @@ def _calibration_finding(rows: Sequence[Mapping]) -> str:
     """Which task has least to learn from, and which runs into the ceiling most."""
     tasks = [row for row in rows if row["task"] != "all"] or list(rows)
     training = [row for row in tasks if row["sampling"] == "training"] or tasks
-    weak = min(training, key=lambda row: row["mean_reward"]["value"])
+    judged = [row for row in training if row["mean_reward"] is not None]
+    if not judged:
+        return "No row of the calibration can be judged"
+    weak = min(judged, key=lambda row: row["mean_reward"]["value"])
     cut = max(training, key=lambda row: row["ceiling_share"])
     reward = f"{task_name(weak['task'])} scores lowest at the start ({weak['mean_reward']['value']:.2f})"
     who = " and" if cut["task"] == weak["task"] else f"; {task_name(cut['task'])}"

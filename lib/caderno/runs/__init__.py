@@ -19,12 +19,13 @@ from caderno.runs.paths import (
     run_directory,
     stage_directory,
 )
-from caderno.runs.stage import Stage, newest_complete_checkpoint, open_stage
+from caderno.runs.stage import Stage, add_verdicts, newest_complete_checkpoint, open_stage, refusing, stops, told
 from caderno.runs.status import begin, finish, move_aside, read_status, seconds_between
 
 __all__ = [
     "STAGE_DIRECTORIES",
     "Stage",
+    "add_verdicts",
     "all_runs",
     "begin",
     "checkout",
@@ -41,12 +42,15 @@ __all__ = [
     "parents",
     "read_json",
     "read_status",
+    "refusing",
     "require_room",
     "resolve",
     "root",
     "run_directory",
     "seconds_between",
     "stage_directory",
+    "stops",
+    "told",
     "whole_lines",
     "write_json",
     "write_jsonl",

@@ -14,7 +14,7 @@ from typing import Any
 import caderno
 from caderno.errors import BadInput
 from caderno.params.sections import STAGES, Params
-from caderno.runs.paths import notebook_name, resolve
+from caderno.runs.paths import is_hub_name, notebook_name, resolve
 
 # Which stages' weights a stage starts from or judges. Preflight and calibration hand nothing on: they are gates.
 PARENTS = {
@@ -77,7 +77,7 @@ def file_hashes(params: Params, *, weights: bool = True) -> dict[str, Any]:
 
 
 def _required(path: str | None, key: str) -> Path | None:
-    """The path of a parameter, which must exist.
+    """The path of a parameter, which must exist; a name on the hub is its own fingerprint.
 
     Raises:
         BadInput: it does not.
@@ -85,6 +85,8 @@ def _required(path: str | None, key: str) -> Path | None:
     if path is None:
         return None
     if not resolve(path).exists():
+        if is_hub_name(path):
+            return None
         raise BadInput(
             f"{resolve(path)} does not exist", where=key, expected="a file or a directory",
             mend="Relative paths are taken from the root of the checkout.",
@@ -100,12 +102,17 @@ def _weights(name: str | None) -> Path | None:
 
 
 def fingerprint(path: Path) -> dict[str, str]:
-    """Hash of a file, or of each file in a directory, by name.
+    """Hash of a file, or of each file in a directory and in those in it (the splits of a saved data set), by name.
 
     Not of what lies deeper: neither data nor weights do, and somebody's mistaken "/" must not be read to its end.
     """
-    files = [path] if path.is_file() else sorted(file for file in path.iterdir() if file.is_file())
-    return {file.name: _file_hash(file) for file in files}
+    if path.is_file():
+        return {path.name: _file_hash(path)}
+    below = (
+        [path, *(one for one in path.iterdir() if one.is_dir())] if (path / "dataset_dict.json").exists() else [path]
+    )
+    files = sorted(file for directory in below for file in directory.iterdir() if file.is_file())
+    return {str(file.relative_to(path)): _file_hash(file) for file in files}
 
 
 def _file_hash(path: Path) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -23,6 +24,9 @@ STAGE_DIRECTORIES = {
     "abstract_cot": "50-abstract-cot",
 }
 NEED_GIB = 1.0
+# owner/name[@revision][:config][:split], as in openai/gsm8k:main:train
+HUB_NAME = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?(:(?P<config>[^:]*))?(:(?P<split>[^:]+))?")
+DATA_ENDINGS = (".jsonl", ".json", ".ndjson", ".csv", ".tsv", ".parquet", ".gz")
 
 
 def checkout() -> Path:
@@ -123,3 +127,8 @@ def require_room(directory: Path, need_gib: float = NEED_GIB) -> None:
         )
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise BadInput(f"{existing} cannot be written", expected="a writable directory", mend=mend)
+
+
+def is_hub_name(path: str) -> bool:
+    """Whether a data path that is not on this machine names a data set of the hub: no file's ending says otherwise."""
+    return HUB_NAME.fullmatch(path) is not None and not path.lower().endswith(DATA_ENDINGS)

@@ -9,14 +9,14 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from caderno import params as parameters
 from caderno.errors import BadInput, GuardRefused
-from caderno.params.sections import Params
+from caderno.params.sections import GuardParams, Params
 from caderno.runs.files import json_line, read_json, whole_lines, write_json, write_jsonl
 from caderno.runs.inputs import inputs_hash
 from caderno.runs.manifest import create_or_open
@@ -144,9 +144,7 @@ class Stage:
 
     def guards(self, verdicts: list[dict[str, Any]]) -> None:
         """Verdicts; a later one of the same guard at the same step replaces the earlier."""
-        kept = {(row["guard"], row.get("step")): row for row in read_json(self.directory / "guards.json", [])}
-        kept |= {(row["guard"], row.get("step")): row for row in verdicts}
-        write_json(self.directory / "guards.json", list(kept.values()))
+        add_verdicts(self.directory, verdicts)
 
     def figure(self, name: str, figure: Any) -> Path:
         """Saves a matplotlib figure as `figures/<name>.png` and returns the path."""
@@ -189,8 +187,8 @@ class Stage:
         for action in self._at_close:
             action()
         self._at_close = []
-        refused = [row for row in read_json(self.directory / "guards.json", []) if self._stops(row)]
-        reasons = "; ".join(_told(row) for row in refused)
+        refused = refusing(self.directory, self.params.guards)
+        reasons = told(refused)
         finish(self.directory, "gated" if refused else "passed", reasons or None)
         self._release()
         if refused:
@@ -198,9 +196,6 @@ class Stage:
                 f"{self.name} is gated: {reasons}", where=str(self.directory / "guards.json"),
                 mend="Mend the cause and run again, or take the verdict out of guards.stop_on.",
             )  # fmt: skip
-
-    def _stops(self, verdict: dict[str, Any]) -> bool:
-        return verdict["verdict"] in self.params.guards.stop_on
 
     def _interrupted(self, number: int) -> None:
         """Called by the handler, before it raises: the status is true from here on, whatever the cell does."""
@@ -221,6 +216,28 @@ class Stage:
         while not self._closed.wait(HEARTBEAT_S):
             with contextlib.suppress(FileNotFoundError):  # moved away by hand
                 os.utime(self.directory / "status.json")
+
+
+def add_verdicts(directory: Path, verdicts: Iterable[dict[str, Any]]) -> None:
+    """Adds to a stage's guards.json; a later verdict of the same guard at the same step replaces the earlier."""
+    kept = {(row["guard"], row.get("step")): row for row in read_json(directory / "guards.json", [])}
+    kept |= {(row["guard"], row.get("step")): row for row in verdicts}
+    write_json(directory / "guards.json", list(kept.values()))
+
+
+def stops(verdict: dict[str, Any], spec: GuardParams) -> bool:
+    """Whether a row of guards.json stops its stage: `guards.stop_on` names it, and no action says less."""
+    return verdict["verdict"] in spec.stop_on and spec.action(verdict["guard"], verdict["verdict"]) == "stop"
+
+
+def refusing(directory: Path, spec: GuardParams) -> list[dict[str, Any]]:
+    """The verdicts of a stage's guards.json that stop it."""
+    return [row for row in read_json(directory / "guards.json", []) if stops(row, spec)]
+
+
+def told(verdicts: Iterable[dict[str, Any]]) -> str:
+    """Verdicts in a line: what was measured, against what, and why."""
+    return "; ".join(map(_told, verdicts))
 
 
 def _told(verdict: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ It knows no task; the registry is `caderno.tasks`.
 
 from __future__ import annotations
 
+import functools
 import random
 import re
 import unicodedata
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 # Format is a means: a well-formed answer that says nothing earns 0.2, never more.
 WEIGHTS = {"format": 0.2, "partial": 0.4, "task": 0.4}
 FULLY_CORRECT = 1.0 - 1e-9
+FAULT_LEAVES = 0.4  # of a task's part, for each fault in how an otherwise right text is written
 GENERIC_SYSTEM_PROMPT = "Você é um assistente de uma loja online brasileira. Responda em português."
 
 
@@ -53,30 +55,54 @@ def nothing(why: str) -> Score:
     return scored(0, 0, 0, [why])
 
 
+# The marks of Portuguese, on the letters that take them. Any other mark stays, so that "c\u0337" is never read as "c".
+_ACCENTED = "áàâãäéèêëíìîïóòôõöúùûüçñ"
+_PLAIN = str.maketrans(_ACCENTED, "".join(unicodedata.normalize("NFD", letter)[0] for letter in _ACCENTED))
+_FOLDED_AT_MOST = 200  # characters kept in memory per text: names and short answers, not whole completions
+
+
 def fold(text: str) -> str:
-    """Lower case, no accents, single spaces: how names are compared."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    return " ".join("".join(c for c in plain if not unicodedata.combining(c)).split())
+    """Lower case, no Portuguese accents, single spaces: how names are compared. Look-alikes stay what they are."""
+    return _folded(text) if len(text) <= _FOLDED_AT_MOST else _fold(text)
+
+
+def _fold(text: str) -> str:
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text.casefold()).translate(_PLAIN)
+    return " ".join(text.lower().split())
+
+
+_folded = functools.lru_cache(maxsize=16_384)(_fold)
 
 
 def says(text: str, phrase: str) -> bool:
     """Whether the folded text holds the folded phrase as whole words."""
-    return re.search(rf"(?<!\w){re.escape(fold(phrase))}(?!\w)", fold(text)) is not None
+    return whole(fold(phrase)).search(fold(text)) is not None
 
 
-_NUMBER = re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?|\d+(?:[.,]\d+)?")
+@functools.lru_cache(maxsize=4096)
+def whole(folded: str) -> re.Pattern:
+    """A pattern for a folded phrase as whole words."""
+    return re.compile(rf"(?<!\w){re.escape(folded)}(?!\w)")
+
+
+# Only ASCII digits are figures; a minus is one where it touches its figure and follows no word.
+_NUMBER = re.compile(r"(?:(?<![\w.,])-)?(?:[0-9]{1,3}(?:\.[0-9]{3})+(?:,[0-9]+)?(?![0-9])|[0-9]+(?:[.,][0-9]+)?)")
+_GROUPED = re.compile(r"-?[0-9]{1,3}(?:\.[0-9]{3})+")
 
 
 def numbers(text: str) -> list[float]:
-    """The figures in a text, Brazilian (1.234,56) or plain (1234.56) notation."""
-    found = []
-    for token in _NUMBER.findall(text):
-        if "," in token:
-            token = token.replace(".", "").replace(",", ".")
-        elif re.fullmatch(r"\d{1,3}(?:\.\d{3})+", token):
-            token = token.replace(".", "")
-        found.append(float(token))
-    return found
+    """The figures in a text, Brazilian (1.234,56) or plain (1234.56) notation, with their signs."""
+    return [number(token) for token in _NUMBER.findall(text)]
+
+
+def number(token: str) -> float:
+    """One figure in either notation. Raises ValueError for what is none."""
+    if "," in token:
+        token = token.replace(".", "").replace(",", ".")
+    elif _GROUPED.fullmatch(token):
+        token = token.replace(".", "")
+    return float(token)
 
 
 def without(text: str, names: Iterable[str]) -> str:

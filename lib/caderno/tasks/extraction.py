@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from caderno.shop.profile import PRAISES, PROBLEMS, REQUESTS, SENTIMENTS, SPLITS, split_of
-from caderno.tasks.base import Score, fold, make_row, need, nothing, rng_for, scored
+from caderno.errors import BadInput
+from caderno.shop.profile import SPLITS, split_of
+from caderno.tasks import json_answers, schema
+from caderno.tasks.base import Score, make_row, need, nothing, rng_for, scored
 from caderno.thinking import answer_of
 
 if TYPE_CHECKING:
     from caderno.shop import Shop
 
 NAME = "extraction"
+NEEDS_SHOP = True
 THINK_BUDGET_TOKENS = 150
 # field -> (label column, value that says nothing)
 FIELDS: dict[str, tuple[str, Any]] = {
@@ -31,7 +34,6 @@ FIELDS: dict[str, tuple[str, Any]] = {
     "elogio": ("praise", "nada"),
     "cliente": ("customer", None),
 }
-ENUMERATIONS = {"sentimento": SENTIMENTS, "problema": PROBLEMS, "pedido": REQUESTS, "elogio": PRAISES}
 SYSTEM_PROMPT = {
     "small": "extraia os campos da avaliação.",
     "full": (
@@ -110,46 +112,48 @@ def _value(cell: Any) -> Any:
     return int(cell) if isinstance(cell, float) and cell.is_integer() else cell
 
 
-def read_json(text: str) -> dict | None:
-    """The first JSON object in the text, fences and trailing words tolerated; None where there is none."""
-    start = text.find("{")
-    if start < 0:
+def score(row: dict, completion: str) -> Score | None:
+    """Format: one JSON object (1/2) of ten valid fields with nothing said around it (1; see `json_answers`, `schema`).
+    Partial: what is said and right, over what is said by either. Task: every judged field right, and the whole format.
+
+    None where the row's truth holds nothing that can be judged. Raises BadInput for a truth of unknown fields.
+    """
+    truth = row["facts"]["truth"]
+    if not _can_judge(truth, row):
         return None
     try:
-        value, _ = json.JSONDecoder().raw_decode(text[start:])
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+        answer = json_answers.read(answer_of(completion))
+    except json_answers.NoObject as why:
+        return nothing(str(why))
+    found = answer.fields
+    bad = [*answer.repeated, *(name for name in schema.invalid(found) if name not in answer.repeated)]
+    correct = {name for name, value in truth.items() if name in found and schema.right(name, found[name], value)}
+    spoken = {name for name, value in truth.items() if value != FIELDS[name][1] or _says(found, name)}
+    wrong = [_told(name, found, truth) for name in truth if name not in correct]
+    missing = [
+        f"campo {name} repetido" if name in answer.repeated else f"campo {name} inválido" for name in bad
+    ] + wrong
+    missing += [] if answer.alone else ["texto fora do objeto"]
+    format_ = 0.5 if bad or not answer.alone else 1.0
+    # A truth that says nothing, met by silence, is wholly right.
+    partial = len(correct & spoken) / len(spoken) if spoken else 1.0
+    return scored(format_, partial, not missing, missing)
 
 
-def valid(field: str, value: Any) -> bool:
-    """Whether a value is of its field's type."""
-    if field in ENUMERATIONS:
-        return value in ENUMERATIONS[field]
-    if field == "nota":
-        return type(value) is int and 1 <= value <= 5
-    if field == "atraso_dias":
-        return value is None or (type(value) is int and value >= 0)
-    return isinstance(value, bool | None) if field == "recomenda" else isinstance(value, str | None)
+def _can_judge(truth: dict, row: dict) -> bool:
+    if unknown := truth.keys() - FIELDS.keys():
+        raise BadInput(
+            f"truth of unknown fields {', '.join(sorted(unknown))}", expected=f"fields among {', '.join(FIELDS)}",
+            where=f"row {row.get('id')}, facts",
+        )  # fmt: skip
+    return bool(truth) and all(schema.can_judge(name, value) for name, value in truth.items())
 
 
-def equal(left: Any, right: Any) -> bool:
-    """Text is compared accent- and case-folded; everything else with its type."""
-    if isinstance(left, str) and isinstance(right, str):
-        return fold(left) == fold(right)
-    return type(left) is type(right) and left == right
+def _says(found: dict, name: str) -> bool:
+    """Whether an answer says something in a field. null where silence has a word of its own says nothing either."""
+    return found.get(name) is not None and found[name] != FIELDS[name][1]
 
 
-def score(row: dict, completion: str) -> Score:
-    """Format: parses (1/2), ten valid fields (1). Partial: what is said and right, over what is said by either.
-    Task: every judged field right."""
-    found = read_json(answer_of(completion))
-    if found is None:
-        return nothing("nenhum objeto JSON na resposta")
-    wrong_type = [f for f in FIELDS if f not in found or not valid(f, found[f])] + sorted(set(found) - set(FIELDS))
-    truth = row["facts"]["truth"]
-    right = {f for f, value in truth.items() if f in found and equal(found[f], value)}
-    spoken = {f for f, value in truth.items() if value != FIELDS[f][1] or (f in found and found[f] != FIELDS[f][1])}
-    wrong = [f"{f}: {found.get(f, 'ausente')!r}, era {truth[f]!r}" for f in truth if f not in right]
-    missing = [f"campo {f} inválido" for f in wrong_type] + wrong
-    return scored(0.5 if wrong_type else 1.0, len(right & spoken) / len(spoken), not wrong and not wrong_type, missing)
+def _told(name: str, found: dict, truth: dict) -> str:
+    said = f"{found[name]!r}"[:80] if name in found else "ausente"
+    return f"{name}: {said}, era {truth[name]!r}"

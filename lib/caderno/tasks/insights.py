@@ -1,26 +1,16 @@
 """Insights: a small table becomes an analysis with a recommendation.
 
 Three labelled parts (destaque, atenção, recomendação), every figure from the table, the largest and the smallest named
-rightly, and an action for one of the table's rows. The wisdom of the action is not judged.
+rightly, and an action for one of the table's rows (`insights_rules`). The wisdom of the action is not judged.
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from caderno.tasks.base import (
-    Score,
-    figure,
-    make_row,
-    need,
-    nothing,
-    numbers,
-    rng_for,
-    says,
-    scored,
-    without,
-)
+from caderno.tasks import wording
+from caderno.tasks.base import FAULT_LEAVES, Score, figure, make_row, need, nothing, rng_for, scored
+from caderno.tasks.insights_rules import Analysis, parts_of, table_of
 from caderno.tasks.panels import MEASURES, panel, panel_text
 from caderno.thinking import answer_of
 
@@ -28,6 +18,7 @@ if TYPE_CHECKING:
     from caderno.shop import Shop
 
 NAME = "insights"
+NEEDS_SHOP = True
 THINK_BUDGET_TOKENS = 800
 MAX_CHARACTERS = {"small": 300, "full": 1200}
 SYSTEM_PROMPT = {
@@ -38,8 +29,8 @@ SYSTEM_PROMPT = {
         "'recomendação:' com uma ação concreta para uma das linhas. Use só números da tabela."
     ),
 }
+# The references' verbs; they are drawn by their place. `insights_rules` knows more.
 ACTIONS = "reforçar investir ampliar rever melhorar divulgar reduzir priorizar revisar promover negociar".split()
-SECTIONS = ("destaque", "atenção", "recomendação")
 TABLE_ROWS = (3, 4)
 SEASONS, SEASON_ORDERS = 8, 300
 
@@ -88,45 +79,29 @@ def _row(shop: Shop, measure, lines: list[tuple[str, float]], index: int, seed: 
     )  # fmt: skip
 
 
-def parts_of(text: str) -> dict[str, str]:
-    """The three labelled parts, by label; a label that comes twice or out of order is left out."""
-    labels = [(m.group(1).lower(), m.start(), m.end()) for m in re.finditer(_LABEL, text)]
-    if [label for label, _, _ in labels] != list(SECTIONS):
-        return {}
-    ends = [start for _, start, _ in labels[1:]] + [len(text)]
-    return {label: text[end:stop].strip() for (label, _, end), stop in zip(labels, ends, strict=True)}
-
-
-_LABEL = re.compile(r"(?i)\b(destaque|atenção|recomendação)\W*:")
-
-
 def score(row: dict, completion: str) -> Score:
-    """Format: three labelled parts within the limit. Partial: maximum and minimum named with their figures (four
-    facts), halved by any figure that is not in the table. Task: all of it, and an action for a line of the table."""
-    text, lines = answer_of(completion), row["facts"]["lines"]
+    """Format: three labelled parts within the limit, in characters as a phone counts them, none hidden; halved by words
+    before the first label. Partial: maximum and minimum named with their figures (four facts), halved by a figure or a
+    name that is not in the table. Task: all of it, and an action for a line of the table; each fault of manner leaves
+    40 % of it, a grave one nothing.
+
+    Raises BadInput for facts without lines of a name and a number.
+    """
+    text, facts = answer_of(completion), row["facts"]
     if not text:
         return nothing("resposta vazia")
-    parts = parts_of(text)
-    if not parts or len(text) > row["facts"]["limit"]:
-        return nothing("faltam as três partes, na ordem, no tamanho")
-    known = {float(figure(value)) for _, value in lines}
-    invented = [x for x in numbers(without(text, [name for name, _ in lines])) if x not in known]
-    facts = _extremes(parts["destaque"], lines, max) | _extremes(parts["atenção"], lines, min)
-    advice = parts["recomendação"]
-    acts = any(says(advice, action) for action in ACTIONS) and any(says(advice, name) for name, _ in lines)
-    missing = [why for why, holds in facts.items() if not holds]
-    missing += [f"figura {figure(x)} não está na tabela" for x in invented]
-    missing += [] if acts else ["nenhuma ação concreta"]
-    partial = sum(facts.values()) / len(facts) * (0.5 if invented else 1.0)
-    return scored(1.0, partial, all(facts.values()) and not invented and acts, missing)
-
-
-def _extremes(part: str, lines: list[tuple[str, float]], pick) -> dict[str, bool]:
-    """Whether a part names the extreme line, and it alone, with its figure, and it alone."""
-    name, value = pick(lines, key=lambda line: line[1])
-    word = "maior" if pick is max else "menor"
-    others = [other for other, _ in lines if other != name and says(part, other)]
-    return {
-        f"{word} é {name}": says(part, name) and not others,
-        f"{word} vale {figure(value)}": numbers(without(part, [name for name, _ in lines])) == [float(figure(value))],
-    }
+    if len(text) > 10 * facts["limit"] or wording.length(text) > facts["limit"]:
+        return nothing("maior que o limite")
+    if wording.odd_characters(text):
+        return nothing("caracteres ocultos ou estranhos")
+    table = table_of(facts["lines"])
+    parts = parts_of(text, table)
+    if parts is None:
+        return nothing("faltam as três partes, na ordem")
+    said = Analysis(parts, table, row)
+    found, invented, advice, faults, grave = said.facts(), said.invented(), said.advice(), said.faults(), said.grave()
+    prefaced = [] if wording.only_presents(parts.before) else ["texto antes de 'destaque:'"]
+    missing = [why for why, holds in found.items() if not holds] + invented + advice + faults + grave + prefaced
+    whole = all(found.values()) and not (invented or advice or grave or prefaced)
+    partial = sum(found.values()) / len(found) * (0.5 if invented else 1.0)
+    return scored(0.5 if prefaced else 1.0, partial, FAULT_LEAVES ** len(faults) if whole else 0.0, missing)

@@ -6,7 +6,9 @@ the database.
 
 from __future__ import annotations
 
+import contextlib
 import random
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,21 +58,23 @@ MEASURES = (
     Measure("receita", "preço", "qual a receita de {v}?", "product", "sum(items.price)", SOLD, "product_name"),
 )  # fmt: skip
 
-_figures: dict[tuple[int, str], tuple[Shop, dict[str, float]]] = {}
+_figures: weakref.WeakKeyDictionary[Shop, dict[str, dict[str, float]]] = weakref.WeakKeyDictionary()
 
 
 def figures(shop: Shop, measure: Measure) -> dict[str, float]:
-    """The measure's figure for every entity of the shop that has one, asked once per shop."""
-    key = (id(shop), measure.name)
-    if key not in _figures:
-        from caderno import sql
-
-        found = sql.connection(shop).cursor().execute(measure.by_entity()).fetchall()
+    """The measure's figure for every entity of the shop that has one; all measures are asked once per shop."""
+    if shop not in _figures:
         # The generated shop gives each split its own names; Olist's cities stand in all, so a hash deals them out.
         mine = shop.source["source"] == "shop"
-        known = {n: float(v) for n, v in found if n is not None and v is not None}
-        _figures[key] = (shop, {n: v for n, v in known.items() if mine or split_of(n) == shop.split})
-    return _figures[key][1]
+        with contextlib.closing(shop.connect()) as link:
+            found = {one.name: link.execute(one.by_entity()).fetchall() for one in MEASURES}
+        _figures[shop] = {
+            name: {
+                n: float(v) for n, v in rows if n is not None and v is not None and (mine or split_of(n) == shop.split)
+            }
+            for name, rows in found.items()
+        }
+    return _figures[shop][measure.name]
 
 
 def panel(shop: Shop, measure: Measure, lines: int, rng: random.Random) -> list[tuple[str, float]]:

@@ -1,22 +1,24 @@
 """Push: a customer and a product become a push notification of at most 120 characters.
 
-It checks what can be checked by rule: length, grounding, language, a call to act, no boilerplate, no repetition.
-Whether a person would tap it is not judged.
+It checks what can be checked by rule: length, grounding, language, a call to act, no boilerplate, no repetition
+(`push_rules`). Whether a person would tap it is not judged.
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from caderno.shop.profile import split_of
-from caderno.tasks.base import Score, fold, make_row, need, nothing, numbers, rng_for, says, scored, without
+from caderno.tasks import wording
+from caderno.tasks.base import FAULT_LEAVES, Score, make_row, need, nothing, rng_for, scored
+from caderno.tasks.push_rules import COPY, Said, wanted
 from caderno.thinking import answer_of
 
 if TYPE_CHECKING:
     from caderno.shop import Shop
 
 NAME = "push"
+NEEDS_SHOP = True
 THINK_BUDGET_TOKENS = 100
 MAX_CHARACTERS = 120
 MIN_CHARACTERS = 20
@@ -28,15 +30,6 @@ SYSTEM_PROMPT = {
         "aspas, sem hashtags, sem frases prontas."
     ),
 }
-# Verbs that invite to act.
-CALLS = tuple(
-    "aproveite garanta compre confira peça leve corra veja descubra volte visite use clique experimente renove".split()
-)
-BOILERPLATE = (
-    "prezado cliente", "caro cliente", "não perca", "oferta imperdível", "clique aqui", "como modelo de linguagem",
-    "aqui está", "segue a notificação", "lorem ipsum", "saiba mais",
-)  # fmt: skip
-PORTUGUESE = set("a o as os de da do em no na com sem seu sua para por que e é está hoje já só você até".split())
 TEMPLATES = (
     "{customer}, {product} com {discount}% de desconto só hoje. aproveite!",
     "{customer}, leve {product} com {discount}% de desconto. corra!",
@@ -80,32 +73,29 @@ def _row(shop: Shop, customer: str | None, product: str, discount: int, index: i
 
 
 def score(row: dict, completion: str) -> Score:
-    """Format: one line of 20 to 120 characters. Partial: customer, product, discount, and no other figure.
-    Task: grounded, and Portuguese, a call to act, no boilerplate, no repetition, no copy of the prompt."""
+    """Format: one line of 20 to 120 characters as a phone counts them, none of them hidden; without it nothing counts.
+    Partial: customer (by the first name at least), product, discount; halved by an invented figure, price or offer.
+    Task: all of that; each fault of manner leaves 40 % of it, a grave one nothing.
+
+    Raises BadInput for facts that are not a customer or null, a product and a discount.
+    """
     text, facts = answer_of(completion), row["facts"]
     if not text:
         return nothing("resposta vazia")
-    shape = MIN_CHARACTERS <= len(text) <= MAX_CHARACTERS and "\n" not in text
-    figures = numbers(without(text, [facts["product"]]))
-    grounded = {
-        f"não chama {facts['customer']}": facts["customer"] is None or says(text, facts["customer"]),
-        f"não diz {facts['product']}": says(text, facts["product"]),
-        "figura que não está no pedido ou desconto ausente": figures == [float(facts["discount"])],
-    }
-    manner = _manner(row, text)
-    missing = [why for why, holds in {"tamanho ou linhas": shape, **grounded, **manner}.items() if not holds]
-    partial = sum(grounded.values()) / len(grounded) if shape else 0.0
-    task = all(grounded.values()) and shape and sum(manner.values()) / len(manner)
-    return scored(shape, partial * manner["copia o pedido"], task * manner["copia o pedido"], missing)
+    if not fits(text):
+        return nothing("tamanho ou linhas")
+    if wording.odd_characters(text):
+        return nothing("caracteres ocultos ou estranhos")
+    said = Said.of(text, wanted(facts["customer"], facts["product"], facts["discount"]), row)
+    grounded, invented, faults, grave = said.grounded(), said.invented(), said.faults(), said.grave()
+    missing = [why for why, holds in grounded.items() if not holds] + invented + faults + grave
+    partial = 0.0 if COPY in grave else sum(grounded.values()) / len(grounded) * (0.5 if invented else 1.0)
+    whole = all(grounded.values()) and not invented and not grave
+    return scored(1.0, partial, FAULT_LEAVES ** len(faults) if whole else 0.0, missing)
 
 
-def _manner(row: dict, text: str) -> dict[str, bool]:
-    """How it is said: each rule with what breaking it is called."""
-    words = re.findall(r"\w+", fold(text))
-    return {
-        "não convida a agir": any(says(text, call) for call in CALLS),
-        "frase pronta": not any(says(text, phrase) for phrase in BOILERPLATE),
-        "não parece português": len(PORTUGUESE.intersection(text.casefold().split())) >= 2,
-        "palavras repetidas": len(words) > 0 and len(set(words)) / len(words) > 0.7,
-        "copia o pedido": fold(row["prompt"][-1]["content"])[:40] not in fold(text) and "produto:" not in fold(text),
-    }
+def fits(text: str) -> bool:
+    """Whether a text is one line of the right length. A character may be several code points, but not ten."""
+    if len(text) > 10 * MAX_CHARACTERS or len(text.splitlines()) != 1:
+        return False
+    return MIN_CHARACTERS <= wording.length(text) <= MAX_CHARACTERS

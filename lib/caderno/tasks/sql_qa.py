@@ -1,7 +1,8 @@
 """SQL questions: a business question becomes a query and a short answer.
 
-The query runs on the shop's own tables (`caderno.sql`) and must return what the reference returns; the answer must give
-the same figure, which the prompt's panel shows among others.
+The query runs on the shop's own tables, in a process of its own (`caderno.sql`), and must return what the reference
+returns; the answer must give the same figure, which the prompt's panel shows among others. Whether a query is a good
+one is not judged.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from caderno.tasks.base import Score, figure, make_row, need, nothing, numbers, rng_for, says, scored
+from caderno.tasks.base import Score, figure, fold, make_row, need, nothing, numbers, rng_for, says, scored, without
 from caderno.tasks.panels import MEASURES, panel, panel_text
 from caderno.thinking import answer_of
 
 if TYPE_CHECKING:
     from caderno.shop import Shop
+    from caderno.sql import Judgement
 
 NAME = "sql_qa"
 THINK_BUDGET_TOKENS = 400
+NEEDS_SHOP = True
+WAITS = True  # for a worker process: several threads score faster than one
 MAX_ANSWER_CHARACTERS = 200
 PANEL_LINES = (2, 3)
 SYSTEM_PROMPT = {
@@ -32,7 +36,14 @@ SYSTEM_PROMPT = {
         "'sql:' e um único SELECT que devolva um só número, depois 'resposta:' e o número que o painel mostra."
     ),
 }
-_SHAPE = re.compile(r"(?is)^\s*sql:\s*(?:```(?:sql)?\s*)?(?P<query>.+?);?\s*(?:```)?\s*resposta:\s*(?P<answer>.*)$")
+_LABEL = re.compile(r"(?i)(?<!\w)(sql|resposta)\s*:")
+# Words that take back or blur the figure beside them, on folded text; a figure of thousands or per cent is another one.
+_HEDGE = re.compile(
+    r"(?<!\w)(?:nao|nem|nunca|jamais|nenhum\w*|talvez|acho|creio|parece|desculp\w*|infelizmente|lament\w*|impossivel|"
+    r"incapaz|recus\w*|consigo|duvid\w*|incert\w*|inacess\w*|errad\w*|engan\w*|mentira|fals\w*|ou|quase|cerca|"
+    r"aproximad\w*|(?:mais|menos|acima|abaixo) (?:de|que|do que)|sorry|cannot|can.t|unable|not|never)(?!\w)|\?"
+)
+_SCALED = re.compile(r"[0-9]\s*(?:%|(?:mil|milh\w+|bilh\w+|por cento)(?!\w))")
 
 
 def rows(shop: Shop, n: int, seed: int) -> list[dict]:
@@ -65,32 +76,61 @@ def _row(shop: Shop, measure, lines: list[tuple[str, float]], asked: tuple[str, 
     )  # fmt: skip
 
 
-def score(row: dict, completion: str) -> Score:
-    """Format: both labels, SQL that is one SELECT over the tables. Partial: overlap with the reference's tree, all of
-    it where the result is the same. Task: half for the same result, the other half for the same figure in the answer.
+def score(row: dict, completion: str) -> Score | None:
+    """Format: both labels, SQL that is one SELECT over the tables. Partial: what it shares with the reference's tree
+    (`caderno.sql.credit`), all of it where the result is the same. Task: half for the same result, the other half for
+    the same figure in the answer.
 
-    A result is the same when the query names what was asked about and agrees with the reference on the row's shop and
-    on a twin with other figures: `SELECT 12` is no answer.
+    None where the row cannot be judged: its reference does not run, or does not give the row's own figure.
+    """
+    from caderno import sql
+
+    parts = _parts(answer_of(completion))
+    if parts is None:
+        return nothing("faltam 'sql:' e 'resposta:', uma vez cada")
+    query, answer = parts
+    value, about = float(row["facts"]["value"]), row["facts"]["about"]
+    try:
+        judged = _judged(query, row)
+    except sql.UnusableGold:
+        return None
+    if judged.refused:
+        return nothing(judged.error)
+    if not sql.same_rows(judged.gold_rows, ((value,),), decimals=(2,)):  # the panel shows two decimals
+        return None
+    if judged.error:
+        return scored(0.5 * (judged.overlap > 0), 0.5 * judged.overlap, 0.0, [judged.error])
+    same = judged.same and any(says(text, about) for text in judged.literals)
+    told = _tells(answer, value, about)
+    missing = [] if same else [f"a consulta devolve {str(judged.rows)[:80]}"]
+    missing += [] if told else [f"a resposta não diz {figure(value)}, ou não só isso"]
+    return scored(1.0, 1.0 if same else judged.overlap, (0.5 + 0.5 * told) * same, missing)
+
+
+def _parts(text: str) -> tuple[str, str] | None:
+    """(query, answer) of a text that has each label once, `sql:` at its start."""
+    labels = list(_LABEL.finditer(text))
+    if [label[1].lower() for label in labels] != ["sql", "resposta"] or text[: labels[0].start()].strip():
+        return None
+    query = text[labels[0].end() : labels[1].start()].strip()
+    if query.startswith("```"):
+        query = query[3:].removesuffix("```")
+        query = query[3:] if query[:3].lower() == "sql" else query
+    return query.strip(), text[labels[1].end() :].strip()
+
+
+def _judged(query: str, row: dict) -> Judgement:
+    """The query against the reference on the row's shop and on a twin with other figures: `SELECT 12` is no answer.
+
+    Where the twin's answer is the shop's own or nothing (a count of 1 or 0), the shop's mirror decides.
     """
     from caderno import shop, sql
 
-    text = answer_of(completion)
-    shape = _SHAPE.match(text)
-    if not shape:
-        return nothing("faltam 'sql:' e 'resposta:'")
-    query, gold, value = shape["query"].strip(), row["facts"]["query"], float(row["facts"]["value"])
-    source, twin = shop.rebuild(row["shop"]), shop.rebuild(_twin(row["shop"]))
-    overlap = sql.overlap(query, gold, frozenset(source.tables))
-    result = sql.run(query, source)
-    if result.error:
-        return scored(0.5 * (overlap > 0), 0.5 * overlap, 0.0, [result.error])
-    same = says(query, row["facts"]["about"]) and sql.same_rows(result.rows, ((value,),))
-    same = same and sql.same_rows(sql.run(query, twin).rows, sql.run(gold, twin).rows)
-    figures = numbers(shape["answer"])
-    told = len(shape["answer"]) <= MAX_ANSWER_CHARACTERS and len(figures) == 1 and math.isclose(figures[0], value)
-    missing = [] if same else [f"a consulta devolve {str(result.rows[:2])[:80]}"]
-    missing += [] if told else [f"a resposta não diz {figure(value)}"]
-    return scored(1.0, 1.0 if same else overlap, (0.5 + 0.5 * told) * same, missing)
+    source, gold = shop.rebuild(row["shop"]), row["facts"]["query"]
+    judged = sql.judge(query, gold, [source, shop.rebuild(_twin(row["shop"]))])
+    if judged.same and not judged.varies:
+        judged = sql.judge(query, gold, [source, sql.mirror(source)])
+    return judged
 
 
 def _twin(source: dict) -> dict:
@@ -98,3 +138,14 @@ def _twin(source: dict) -> dict:
     if source["source"] == "shop":
         return source | {"seed": source["seed"] + 1}
     return source | {"split": "heldout" if source["split"] != "heldout" else "train"}
+
+
+def _tells(answer: str, value: float, about: str) -> bool:
+    """Whether the answer gives the figure, no other one, and does not take it back."""
+    if len(answer) > MAX_ANSWER_CHARACTERS:
+        return False
+    plain = without(answer, [about])
+    figures = numbers(plain)
+    if len(figures) != 1 or not math.isclose(figures[0], value, abs_tol=1e-9):
+        return False
+    return not _HEDGE.search(fold(plain)) and not _SCALED.search(fold(plain))

@@ -1,6 +1,6 @@
 """What every training stage hooks into its Trainer: metrics to the stage's files, an orderly stop, a line to read.
 
-It judges nothing: rules that watch a run belong to `caderno.guards`.
+It judges nothing: the guards that watch a run are `watching`'s.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
+from caderno import trl_arguments
 from caderno.errors import BadInput
+from caderno.training.watching import Watch
 
 if TYPE_CHECKING:
     from transformers import Trainer
@@ -47,7 +49,7 @@ class StageCallback(TrainerCallback):
 
 
 def common_arguments(stage: Stage) -> dict:
-    """TrainingArguments every stage shares. A NaN stays visible (the Trainer's filter would hide it)."""
+    """TrainingArguments every stage shares, on this machine."""
     import torch
 
     if stage.params.processes > 1:
@@ -55,22 +57,10 @@ def common_arguments(stage: Stage) -> dict:
             f"processes = {stage.params.processes}", expected="1", where="processes",
             mend="There is no launcher yet: one process would train on a part of every batch.",
         )  # fmt: skip
-    gpu = torch.cuda.is_available()
-    return {
-        "output_dir": str(stage.directory / "checkpoints"),
-        "use_cpu": not gpu,
-        "bf16": gpu and stage.params.model.dtype == "bfloat16",
-        "fp16": gpu and stage.params.model.dtype == "float16",
-        "seed": stage.params.seed,
-        "data_seed": stage.params.seed,
-        "report_to": ["wandb"] if stage.params.tracking.mode != "disabled" else [],
-        "run_name": stage.params.name,
-        "logging_nan_inf_filter": False,
-        "disable_tqdm": not stage.watched,
-        "gradient_checkpointing": stage.params.model.gradient_checkpointing,
-        "restore_callback_states_from_checkpoint": True,
-        "dataloader_pin_memory": gpu,
-    }
+    return trl_arguments.common(
+        stage.params, gpu=torch.cuda.is_available(), output_dir=str(stage.directory / "checkpoints"),
+        watched=stage.watched,
+    )  # fmt: skip
 
 
 def run(trainer: Trainer, stage: Stage) -> float:
@@ -85,21 +75,13 @@ def run(trainer: Trainer, stage: Stage) -> float:
     trainer.remove_callback(PrinterCallback)
     if not stage.watched:
         trainer.remove_callback(ProgressCallback)
+    watch = Watch(stage)
     trainer.add_callback(StageCallback(stage))
+    trainer.add_callback(watch)
     checkpoint = newest_complete_checkpoint(stage.directory / "checkpoints")
     stage.resume_step(int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0)
     started = monotonic()
     with stage.graceful():
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    watch.close()
     return monotonic() - started
-
-
-def ledger(trainer: Trainer, requested: dict[str, object]) -> list[dict]:
-    """What was asked of the training arguments and what they hold, one entry a value."""
-    effective = {name: getattr(trainer.args, name) for name in requested}
-    return [{"what": n, "requested": requested[n], "effective": str_or_plain(effective[n])} for n in requested]
-
-
-def str_or_plain(value: object) -> object:
-    """Enumerations as their text, the rest unchanged, so that a ledger compares like with like."""
-    return getattr(value, "value", value)

@@ -1,44 +1,55 @@
 """Group relative policy optimisation on the tasks' scores, by TRL's GRPOTrainer.
 
 Rewards come per task (`caderno.rewards`), prompts rendered once by `caderno.chat`. It adds to TRL the evaluation's own
-temperature, and refuses what TRL cannot do as asked.
+temperature and thoughts that end at their budget (`rollouts`), and refuses what TRL cannot do as asked.
 """
 
 from __future__ import annotations
 
-import math
-from statistics import fmean, variance
 from typing import TYPE_CHECKING
 
-from caderno import chat, rewards
+from caderno import chat, rewards, trl_arguments
 from caderno.errors import BadInput
-from caderno.runs import whole_lines
-from caderno.training import callbacks
+from caderno.training import callbacks, ledgers, rollouts, stopping
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from trl import GRPOTrainer
+    from trl import GRPOConfig, GRPOTrainer
 
     from caderno.models import Policy
     from caderno.runs import Stage
 
 
 def dataset(rows: list[dict], policy: Policy, stage: Stage) -> Dataset:
-    """Columns `prompt` (rendered text) and `row_id`. A prompt that leaves no room for a completion is an error."""
+    """Columns `prompt` (rendered text) and `row_id`. Prompts that leave no room for a completion are left out.
+
+    They are printed, and stand in the ledger with their ids. Raises BadInput where too few are left to fill a step: a
+    sampler without one whole batch ends the training before its first step, in silence.
+    """
     from datasets import Dataset
 
-    room = stage.params.model.max_length - stage.params.grpo.max_completion_length
-    found = []
+    spec, split = stage.params.grpo, rows[0].get("split", "train")
+    room = stage.params.model.max_length - spec.max_completion_length
+    kept, long = [], []
     for row in rows:
         text = chat.render(policy.tokenizer, row["prompt"], enable_thinking=stage.params.chat.enable_thinking)
-        if (tokens := len(chat.encode(policy.tokenizer, text))) > room:
-            raise BadInput(
-                f"prompt of row {row['id']} has {tokens} tokens", expected=f"at most {room}",
-                where="model.max_length less grpo.max_completion_length",
-                mend="Raise model.max_length, or leave such rows out of the data.",
-            )  # fmt: skip
-        found.append({"prompt": chat.for_trainer(policy.tokenizer, text), "row_id": row["id"]})
-    return Dataset.from_list(found)
+        fits = len(chat.encode(policy.tokenizer, text)) <= room
+        prompt = chat.for_trainer(policy.tokenizer, text)
+        (kept if fits else long).append({"prompt": prompt, "row_id": row["id"]})
+    found = {"what": f"prompts of split {split}", "requested": len(rows), "effective": len(kept)}
+    if long:
+        names = [row["row_id"] for row in long]
+        found["left_out"] = names
+        print(f"{len(long)} of {len(rows)} prompts have over {room} tokens and are left out: {names[:20]}")
+    stage.ledger([found])
+    needed = spec.prompts_per_step if split == "train" else 1
+    if len(kept) < needed:
+        raise BadInput(
+            f"{len(long)} of {len(rows)} prompts of split {split} have over {room} tokens, which leaves {len(kept)}",
+            expected=f"at least {needed}", where="model.max_length less grpo.max_completion_length",
+            mend="Raise model.max_length, or lower grpo.max_completion_length; `caderno lengths` shows what fits.",
+        )  # fmt: skip
+    return Dataset.from_list(kept)
 
 
 def trainer(policy: Policy, train_rows: list[dict], heldout_rows: list[dict], stage: Stage) -> GRPOTrainer:
@@ -54,85 +65,30 @@ def trainer(policy: Policy, train_rows: list[dict], heldout_rows: list[dict], st
     def count_tokens(text: str) -> int:
         return len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    functions, weights = rewards.functions(
-        stage.params, train_rows + heldout_rows, count_tokens, training=lambda: policy.model.training
-    )
+    rows = train_rows + heldout_rows
+    judge = rewards.Judge(stage.params, rows, count_tokens, training=lambda: policy.model.training)
+    functions, weights = judge.functions()
+    train_set = dataset(train_rows, policy, stage)
+    eval_set = dataset(heldout_rows[: spec.eval_rows], policy, stage) if spec.eval_steps else None
     found = _trainer_class()(
-        model=policy.model,
-        reward_funcs=functions,
-        args=_config(stage, weights),
-        train_dataset=dataset(train_rows, policy, stage),
-        eval_dataset=dataset(heldout_rows[: spec.eval_rows], policy, stage) if spec.eval_steps else None,
-        processing_class=tokenizer,
-    )
+        model=policy.model, reward_funcs=functions, args=_config(stage, weights), train_dataset=train_set,
+        eval_dataset=eval_set, processing_class=tokenizer,
+        rollout_func=rollouts.limited(policy, stage, rows, [train_set, eval_set]),
+    )  # fmt: skip
+    found.judge = judge
     found.eval_temperature = spec.eval_temperature
     found.eval_max_tokens = spec.eval_max_tokens or spec.max_completion_length
     if spec.early_stop:
-        from transformers import EarlyStoppingCallback
-
-        delta = early_stop_delta(stage)
-        found.add_callback(EarlyStoppingCallback(spec.early_stop.patience, delta))
+        delta = stopping.delta(stage)
+        found.add_callback(stopping.StopOnDecline(spec.early_stop.patience, delta))
         stage.ledger([{"what": "early_stop.delta", "requested": spec.early_stop.delta, "effective": delta}])
     return found
 
 
-def _config(stage: Stage, weights: list[float]):
-    """GRPOConfig; generation settings are all given, so that none leaks in from the model's generation_config."""
+def _config(stage: Stage, weights: list[float]) -> GRPOConfig:
     from trl import GRPOConfig
 
-    spec = stage.params.grpo
-    evaluates = {
-        "eval_strategy": "steps", "eval_steps": spec.eval_steps, "eval_on_start": True, "num_generations_eval": 1,
-        "per_device_eval_batch_size": min(spec.eval_rows, spec.prompts_per_step * spec.group_size),
-    } if spec.eval_steps else {}  # fmt: skip
-    selects = {
-        "load_best_model_at_end": True, "metric_for_best_model": "eval_reward", "save_steps": spec.eval_steps,
-    } if spec.early_stop and spec.eval_steps else {"save_steps": spec.save_steps}  # fmt: skip
-    return GRPOConfig(
-        **callbacks.common_arguments(stage), **evaluates, **selects, **batch(stage),
-        max_steps=spec.max_steps, learning_rate=spec.learning_rate, lr_scheduler_type=spec.schedule,
-        warmup_steps=spec.warmup_share, beta=spec.kl_coef, num_iterations=spec.updates_per_rollout,
-        temperature=spec.temperature, top_p=spec.top_p, max_completion_length=spec.max_completion_length,
-        loss_type=spec.loss_type, scale_rewards=spec.scale_rewards,
-        epsilon=spec.epsilon, epsilon_high=spec.epsilon_high,
-        mask_truncated_completions=spec.mask_truncated_completions, reward_weights=weights,
-        save_total_limit=spec.save_total_limit, logging_steps=spec.logging_steps,
-        use_vllm=spec.use_vllm, vllm_mode="colocate", vllm_gpu_memory_utilization=spec.vllm_gpu_memory_share,
-    )  # fmt: skip
-
-
-def batch(stage: Stage) -> dict[str, int]:
-    """TRL's batch arguments: completions per device and micro-batch, group size, accumulation."""
-    spec = stage.params.grpo
-    parts = spec.gradient_accumulation_steps * stage.params.processes
-    return {
-        "per_device_train_batch_size": spec.prompts_per_step * spec.group_size // parts,
-        "gradient_accumulation_steps": spec.gradient_accumulation_steps,
-        "num_generations": spec.group_size,
-    }
-
-
-def early_stop_delta(stage: Stage) -> float:
-    """The smallest improvement that counts: as given, or one standard error of the difference of two evaluations.
-
-    Evaluations draw once for the same prompts, so their noise is what varies within a prompt: sqrt(2 v / n), v the mean
-    variance of a prompt's scores among the calibration's training samples, n the evaluation's prompts.
-    """
-    spec = stage.params.grpo
-    if spec.early_stop.delta != "standard_error":
-        return spec.early_stop.delta
-    if "calibration" not in stage.params.stages or stage.params.calibration.samples < 2:
-        raise BadInput(
-            "early_stop.delta is 'standard_error' and no calibration measures it", where="grpo.early_stop.delta",
-            expected="a calibration stage with at least two samples a prompt",
-            mend="Add calibration to stages and raise calibration.samples, or give a number.",
-        )  # fmt: skip
-    by_prompt: dict[str, list[float]] = {}
-    for sample in whole_lines(stage.parent("calibration") / "samples.jsonl"):
-        if sample["temperature"] == stage.params.calibration.training.temperature:
-            by_prompt.setdefault(sample["id"], []).append(sample["score"])
-    within = fmean(variance(scores) for scores in by_prompt.values())
-    return math.sqrt(2 * within / spec.eval_rows)
+    return GRPOConfig(**callbacks.common_arguments(stage), **trl_arguments.grpo(stage.params, weights))
 
 
 def _trainer_class() -> type[GRPOTrainer]:
@@ -140,6 +96,7 @@ def _trainer_class() -> type[GRPOTrainer]:
     from trl import GRPOTrainer
 
     class CadernoGRPOTrainer(GRPOTrainer):
+        judge: rewards.Judge
         eval_temperature: float
         eval_max_tokens: int
 
@@ -172,14 +129,9 @@ def train(grpo: GRPOTrainer, stage: Stage) -> dict:
     """Run the trainer and write the ledger; returns the stage's headline numbers."""
     spec = stage.params.grpo
     seconds = callbacks.run(grpo, stage)
-    requested = batch(stage) | {
-        "learning_rate": spec.learning_rate, "lr_scheduler_type": spec.schedule, "beta": spec.kl_coef,
-        "temperature": spec.temperature, "top_p": spec.top_p, "max_completion_length": spec.max_completion_length,
-        "loss_type": spec.loss_type, "scale_rewards": spec.scale_rewards, "num_iterations": spec.updates_per_rollout,
-        "seed": stage.params.seed,
-    }  # fmt: skip
-    stage.ledger(callbacks.ledger(grpo, requested))
-    logged = [line for line in grpo.state.log_history if "reward" in line]
+    unjudged = {"what": "rows no reward can judge", "requested": 0, "effective": len(grpo.judge.unjudged)}
+    stage.ledger([*ledgers.grpo(grpo, stage.params, callbacks.common_arguments(stage)), unjudged])
+    logged = [line for line in grpo.state.log_history if line.get("reward") is not None]
     prompts = grpo.state.global_step * spec.prompts_per_step
     return {
         "steps": grpo.state.global_step,
@@ -188,13 +140,14 @@ def train(grpo: GRPOTrainer, stage: Stage) -> dict:
         "reward": _ends(logged, "reward"),
         "entropy": _ends(logged, "entropy"),
         "completion_tokens": _ends(logged, "completions/mean_length"),
+        "contributions": rewards.contributions(logged, stage.params),
         "seconds": seconds,
     }
 
 
 def _ends(logged: list[dict], key: str, n: int = 10) -> dict[str, float | None]:
     """Means of the first and of the last n logged values; None where the trainer logged none."""
-    values = [line[key] for line in logged if key in line]
+    values = [line[key] for line in logged if line.get(key) is not None]
     if not values:
         return {"first": None, "last": None}
     return {"first": sum(values[:n]) / len(values[:n]), "last": sum(values[-n:]) / len(values[-n:])}

@@ -18,7 +18,7 @@ from transformers import Trainer, TrainingArguments
 
 from caderno import data, models, shop, tasks, tokenizer
 from caderno.corpus import DRILL_START_SHARE, Corpus
-from caderno.training import callbacks
+from caderno.training import callbacks, ledgers
 from caderno.training.muon import MuonWithAdamW
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def build_tokenizer(params: Params) -> PreTrainedTokenizerFast:
     texts, names = ["system user assistant"], []
     for split in shop.SPLITS:
         source = data.open_shop(split, params.seed, orders=WORD_ORDERS)
-        for task in tasks.TASKS.values():
+        for task in tasks.SHOP_TASKS.values():
             for row in task.rows(source, WORD_ROWS, params.seed):
                 texts += [row["gold"], *(message["content"] for message in row["prompt"])]
         pools = shop.load_profile("small").pools(split)
@@ -153,7 +153,7 @@ def train(pretrainer: Trainer, stage: Stage) -> dict:
     """Run the trainer and write the ledger; returns the stage's headline numbers (losses in nats per token)."""
     seconds = callbacks.run(pretrainer, stage)
     spec = stage.params.pretrain
-    stage.ledger(callbacks.ledger(pretrainer, {"max_grad_norm": spec.grad_clip, "seed": stage.params.seed}))
+    stage.ledger(ledgers.arguments(pretrainer, {"max_grad_norm": spec.grad_clip, "seed": stage.params.seed}))
     log = pretrainer.state.log_history
     losses = [line["loss"] for line in log if "loss" in line]
     heldout = [line["eval_loss"] for line in log if "eval_loss" in line] + [pretrainer.evaluate()["eval_loss"]]

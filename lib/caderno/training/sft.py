@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from caderno import chat
+from caderno import chat, tasks, trl_arguments
 from caderno.errors import BadInput
-from caderno.training import callbacks
+from caderno.training import callbacks, ledgers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def dataset(rows: list[dict], policy: Policy, stage: Stage) -> Dataset:
-    """Columns `prompt` and `completion`, rendered text. Rows over the length limit are printed and left out."""
+    """Columns `prompt` and `completion`, rendered text. Rows over the length limit are left out: see the ledger."""
     from datasets import Dataset
 
     limit = stage.params.sft.max_length or stage.params.model.max_length
@@ -29,11 +29,15 @@ def dataset(rows: list[dict], policy: Policy, stage: Stage) -> Dataset:
     for row in rows:
         text = chat.render(policy.tokenizer, row["prompt"], enable_thinking=stage.params.chat.enable_thinking)
         prompt = chat.for_trainer(policy.tokenizer, text)
-        tokens = len(policy.tokenizer(prompt + row["gold"])["input_ids"]) + 1  # the end of the turn
-        (kept if tokens <= limit else long).append({"prompt": prompt, "completion": row["gold"], "row_id": row["id"]})
+        completion = tasks.reference(row)
+        tokens = len(policy.tokenizer(prompt + completion)["input_ids"]) + 1  # the end of the turn
+        (kept if tokens <= limit else long).append({"prompt": prompt, "completion": completion, "row_id": row["id"]})
+    split = rows[0].get("split", "train")
+    found = {"what": f"SFT rows of split {split}", "requested": len(rows), "effective": len(kept)}
     if long:
-        names = [row["row_id"] for row in long[:20]]
-        print(f"{len(long)} of {len(rows)} rows are longer than {limit} tokens and left out: {names}")
+        found["left_out"] = names = [row["row_id"] for row in long]
+        print(f"{len(long)} of {len(rows)} rows are longer than {limit} tokens and left out: {names[:20]}")
+    stage.ledger([found])
     if not kept:
         raise BadInput(
             f"all {len(rows)} rows are longer than {limit} tokens", expected="rows that fit", where="sft.max_length",
@@ -46,28 +50,7 @@ def trainer(policy: Policy, train: Dataset, heldout: Dataset, stage: Stage) -> S
     """TRL's trainer with this stage's parameters."""
     from trl import SFTConfig, SFTTrainer
 
-    spec = stage.params.sft
-    per_step = spec.gradient_accumulation_steps * stage.params.processes
-    config = SFTConfig(
-        **callbacks.common_arguments(stage),
-        max_length=None,  # long rows are already out: nothing may be cut here
-        completion_only_loss=True,
-        per_device_train_batch_size=spec.batch_size // per_step,
-        per_device_eval_batch_size=spec.batch_size,
-        gradient_accumulation_steps=spec.gradient_accumulation_steps,
-        num_train_epochs=spec.epochs,
-        max_steps=spec.max_steps or -1,
-        learning_rate=spec.learning_rate,
-        lr_scheduler_type=spec.schedule,
-        warmup_steps=spec.warmup_share,
-        weight_decay=spec.weight_decay,
-        logging_steps=spec.logging_steps,
-        eval_strategy="steps",
-        eval_steps=spec.eval_steps,
-        eval_on_start=True,
-        save_steps=spec.save_steps,
-        save_total_limit=spec.save_total_limit,
-    )
+    config = SFTConfig(**callbacks.common_arguments(stage), **trl_arguments.sft(stage.params))
     return SFTTrainer(
         model=policy.model, args=config, train_dataset=train, eval_dataset=heldout, processing_class=policy.tokenizer
     )
@@ -75,14 +58,8 @@ def trainer(policy: Policy, train: Dataset, heldout: Dataset, stage: Stage) -> S
 
 def train(sft: SFTTrainer, stage: Stage) -> dict:
     """Run the trainer, write the ledger, save the model; returns the stage's headline numbers."""
-    spec = stage.params.sft
     seconds = callbacks.run(sft, stage)
-    requested = {
-        "learning_rate": spec.learning_rate, "lr_scheduler_type": spec.schedule,
-        "gradient_accumulation_steps": spec.gradient_accumulation_steps,
-        "num_train_epochs": spec.epochs, "weight_decay": spec.weight_decay, "seed": stage.params.seed,
-    }  # fmt: skip
-    stage.ledger(callbacks.ledger(sft, requested))
+    stage.ledger(ledgers.sft(sft, stage.params, callbacks.common_arguments(stage)))
     losses = [line for line in sft.state.log_history if "loss" in line]
     heldout = [line["eval_loss"] for line in sft.state.log_history if "eval_loss" in line]
     return {

@@ -21,8 +21,10 @@ CAPTIONS = {
     "before-after": "Mean reward and share fully correct per task, before and after",
     "score-distribution": "Scores of the completions, per task and arm",
     "training-curves": "Reward, entropy and completion length over GRPO's steps",
+    "contributions": "What each component contributed to the reward, first and last steps of GRPO",
     "sft-losses": "Training and held-out loss of SFT",
     "pretrain-losses": "Training and held-out loss of pretraining",
+    "groups": "Prompts by their mean score, thoughts against their budgets, and groups without an advantage",
     "calibration": "Score, ceiling and thinking per task at two temperatures",
 }
 
@@ -63,9 +65,13 @@ def _wanted(record: RunRecord) -> dict[str, tuple[str, Callable[[], Figure]]]:
             wanted[f"{name}-losses"] = source, lambda metrics=metrics: plots.losses(metrics)
     if (stages["calibration"].result or {}).get("by_task"):
         wanted["calibration"] = "10-calibration/result.json", lambda: plots.calibration(stages["calibration"].result)
+    if (stages["calibration"].result or {}).get("groups"):
+        wanted["groups"] = "10-calibration/result.json", lambda: plots.groups(stages["calibration"].result)
     grpo, validation = stages["grpo"], stages["validation"]
     if grpo.metrics:
         wanted["training-curves"] = "30-grpo/metrics.jsonl", lambda: plots.training_curves(grpo.metrics)
+    if entries := (grpo.result or {}).get("contributions"):
+        wanted["contributions"] = "30-grpo/result.json", lambda: plots.contributions(entries)
     if (validation.result or {}).get("paired"):
         wanted["before-after"] = "40-validation/result.json", lambda: plots.before_after(validation.result)
         if grpo.metrics:

@@ -23,6 +23,8 @@ PROBED = {
     "frac_reward_zero_std": "share of groups with equal rewards",
     "kl": "KL to the start, nats per token",
     "grad_norm": "gradient norm",
+    "think_forced_share": "share of thoughts ended by force",
+    "unjudged_share": "share of completions no reward can judge",
 }
 TASK_REWARD = re.compile(r"rewards/(.+)/mean")
 ENDS = 10  # logged steps at each end, as in 30-grpo/result.json
@@ -80,7 +82,7 @@ def _quantities(stage: StageRecord) -> Iterable[tuple[str, str]]:
 
 def _probe_row(stage: StageRecord, key: str, name: str, k: int) -> tuple[str, ...] | None:
     values = logged(stage, key)
-    if not values:
+    if not values or (key == "unjudged_share" and not any(values)):
         return (name, "not logged", "not logged") if key in ("step_time", "reward", "entropy") else None
     ends = (stats.mean_interval(part) for part in (values[:k], values[-k:]))
     return (name, *(words.measured(end.value, end.low, end.high) for end in ends))
