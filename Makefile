@@ -32,7 +32,7 @@ smoke: setup ## every stage at its smallest, through the same runner
 test: setup ## ruff, then pytest with every notebook run under smoke.yaml
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile $(ARGS)
 
 lab: setup ## open JupyterLab on the notebooks, .py and .ipynb kept in step by jupytext
 	@# From the root, where jupytext finds the pairing in pyproject.toml.

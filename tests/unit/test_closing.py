@@ -66,6 +66,16 @@ def test_the_parameters_may_let_it_start_all_the_same(stage):
     assert said(stage) == {"parent-hash": "fail"}
 
 
+def test_a_pass_of_one_parent_does_not_hide_another_that_failed(stage):
+    row = {"guard": "parent-hash", "verdict": "fail", "why": "30-grpo: model.safetensors", "step": None}
+    runs.write_json(stage.directory / "guards.json", [row])
+    closing.require_unchanged(stage, stage.sft.directory)
+    assert stage.verdicts == []
+    runs.write_json(stage.directory / "guards.json", [row | {"why": "20-sft: model.safetensors"}])
+    closing.require_unchanged(stage, stage.sft.directory)
+    assert said(stage) == {"parent-hash": "pass"}, "mended"
+
+
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Runs a preflight of one cell; gives back its directory."""

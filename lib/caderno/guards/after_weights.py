@@ -58,7 +58,7 @@ def _unchanged(spec: dict[str, dict[str, str] | None]) -> Finding:
         return unknown("no hash was recorded when these weights were saved")
     if not recorded:
         return not_applicable("this stage saves no weights")
-    names = sorted({*recorded, *(found or {})})
+    names = sorted({*recorded, *(found or {})}, key=lambda name: (not name.endswith(".safetensors"), name))
     other = [name for name in names if recorded.get(name) != (found or {}).get(name)]
     if other:
         why = "gone, added or changed since they were saved"

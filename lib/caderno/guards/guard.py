@@ -120,10 +120,13 @@ def load(stage: Stage) -> None:
 
 
 def all_guards(stage: Stage | None = None) -> dict[str, Guard]:
-    """Every guard by name, or those of one stage; in the order of stages, within one as they were registered."""
+    """Every guard by name, or those of one stage; by stage, then by module, then as they stand in it.
+
+    Not as they were registered: that depends on who imported a module first.
+    """
     for one in STAGES if stage is None else (stage,):
         load(one)
-    ordered = sorted(_GUARDS.items(), key=lambda item: STAGES.index(item[1].stage))
+    ordered = sorted(_GUARDS.items(), key=lambda item: (STAGES.index(item[1].stage), item[1].judge.__module__))
     return {name: one for name, one in ordered if stage in (None, one.stage)}
 
 

@@ -6,6 +6,7 @@ judges that.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from caderno import guards, models, runs
@@ -45,11 +46,22 @@ def require_unchanged(stage: Stage, parent: Path) -> Verdict:
     Raises:
         GuardRefused: they are not those that were saved, and `guards.stop_on` stops on that: before anything is loaded.
     """
-    [verdict] = guards.judge(["parent-hash"], {"parent_hashes": facts_after.saved_hashes(parent)})
-    stage.guards([verdict.as_dict()])
+    [found] = guards.judge(["parent-hash"], {"parent_hashes": facts_after.saved_hashes(parent)})
+    verdict = replace(found, why=f"{parent.name}: {found.why}")
+    if not (verdict.verdict == "pass" and _another_is_worse(stage, parent)):
+        stage.guards([verdict.as_dict()])
     if runs.stops(verdict.as_dict(), stage.params.guards):
         raise GuardRefused(
             f"{stage.name} is gated: {runs.told([verdict.as_dict()])}", where=str(parent / "model"),
             mend=f"Run {parent.name} again, or put its files back.",
         )  # fmt: skip
     return verdict
+
+
+def _another_is_worse(stage: Stage, parent: Path) -> bool:
+    """Whether guards.json holds a verdict on another parent that a pass of this one would hide: there is one row."""
+    rows = runs.read_json(stage.directory / "guards.json", [])
+    return any(
+        row["guard"] == "parent-hash" and row["verdict"] != "pass" and not row["why"].startswith(f"{parent.name}:")
+        for row in rows
+    )
