@@ -42,12 +42,9 @@ from caderno import calibration, chat, data, evaluation, guards, plots, runs, ta
 from caderno.guards import probe_ticket
 from caderno.training import policies
 
-# %%
 stage = runs.open_stage("calibration", params_file, run_dir)
 tracking.open(stage)
 params = stage.params
-
-# %%
 tables.settings(params, "calibration", "engine", "chat")
 
 # %% [markdown]
@@ -56,8 +53,6 @@ tables.settings(params, "calibration", "engine", "chat")
 # %%
 splits = data.build(params)
 rows = splits["heldout"][: params.calibration.rows]
-
-# %%
 policy = policies.start(stage)
 engine = policies.engine(stage)
 
@@ -77,17 +72,11 @@ for row in splits["train"][:3]:
 # %% [markdown]
 # ## The completions
 #
-# As GRPO will draw them: several per prompt, each with its own seed.
+# As GRPO will draw them: several per prompt, each with its own seed. And as users will see them: once per prompt where
+# they are greedy, and thoughts ended by force where `chat.hard_think_budget` says so.
 
 # %%
-drawn = {"training": evaluation.calibrating(engine, rows, params, "training")}
-
-# %% [markdown]
-# As users will see them: once per prompt where they are greedy, and thoughts ended by force where
-# `chat.hard_think_budget` says so.
-
-# %%
-drawn["deployment"] = evaluation.calibrating(engine, rows, params, "deployment")
+drawn = {kind: evaluation.calibrating(engine, rows, params, kind) for kind in ("training", "deployment")}
 
 # %% [markdown]
 # And GRPO's own prompts, as it will draw them: SFT may have seen them, and then they are solved more often than
@@ -109,7 +98,7 @@ stage.ledger(evaluation.ledger(samples, params))
 # ## The ticket
 #
 # Go, go with changes, or no-go. A reason holds only where its interval says so; what too few prompts leave open is
-# told as such.
+# told as such. In the figure good groups disagree: prompts in the middle on the left, curves that fall on the right.
 
 # %%
 rich.print(f"[bold]{result['ticket']['answer']}[/bold] {result['ticket']['about']}")
@@ -117,9 +106,6 @@ tables.ticket(result)
 
 # %%
 tables.proposals(result)
-
-# %% [markdown]
-# Good groups disagree: prompts in the middle on the left, curves that fall on the right.
 
 # %%
 figure = plots.groups(result)
@@ -149,14 +135,12 @@ stage.figure("scores", figure)
 figure
 
 # %% [markdown]
-# What breaks the form of completions, with an example of each kind.
+# What breaks the form of completions, with an example of each kind; and the worst completions, with the reason: a good
+# reason names what the completion lacks, not what the scorer cannot read. Rows that no scorer can judge are counted
+# above and left out here.
 
 # %%
 tables.failures(result)
-
-# %% [markdown]
-# The worst of them, with the reason: a good reason names what the completion lacks, not what the scorer cannot read.
-# Rows that no scorer can judge are counted above and left out here.
 
 # %%
 tables.samples(evaluation.scored(drawn["training"]))

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGETS = {"help", "setup", "demo", "smoke", "test", "lab", "bench", "gpu-check", "pins", "clean"}
+TARGETS = {"help", "setup", "demo", "smoke", "test", "lab", "bench", "gpu-check", "guard-page", "pins", "clean"}
 
 
 @pytest.fixture
