@@ -56,7 +56,7 @@ def clean(**sections: Any) -> dict[str, Any]:
         "pins": dict(versions), "installed": versions | {"vllm": None}, "unsloth_stamps": None, "secrets": [],
         "notebooks": {stage: {"file": f"{stage}.ipynb", "missing": []} for stage in params.stages},
         "gpus": [dict(L4)], "idle_shutdown": {"google": True, "idle_s": 0.0},
-        "run_root": {"where": "/home/user/runs", "free_bytes": 500 * 2**30, "temporary": None},
+        "run_root": {"where": "CADERNO_RUNS", "free_bytes": 500 * 2**30, "temporary": None},
         "model": {"directory": "/models/4b", "config": dict(CONFIG), "parameters": 4_022_468_096},
         "model_files": {params.model.name: listing}, "hub_ids": [params.model.name],
         "checkpoint_bytes": {stage: {"checkpoint": 800 * 2**20, "final": 8 * 2**30} for stage in ("sft", "grpo")},

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import http.client
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -50,6 +51,7 @@ def read_gpus(text: str) -> list[dict[str, Any]] | None:
 def run_root() -> dict[str, Any] | None:
     """{"where", "free_bytes", "temporary"} of the directory runs go to; `temporary` says why, or is None.
 
+    `where` is a word and no path: verdicts are published in write-ups, and a machine's paths are nobody's business.
     None where CADERNO_RUNS is not set and there is no checkout: nothing says where runs would go.
     """
     from caderno import runs
@@ -60,7 +62,7 @@ def run_root() -> dict[str, Any] | None:
         return None
     existing = next(path for path in (where, *where.parents) if path.exists())
     return {
-        "where": str(where),
+        "where": "CADERNO_RUNS" if os.environ.get("CADERNO_RUNS") else "runs/ of the checkout",
         "free_bytes": shutil.disk_usage(existing).free,
         "temporary": temporary(existing, _mounts()),
     }
@@ -70,9 +72,9 @@ def temporary(path: Path, mounts: dict[str, str]) -> str | None:
     """Why what is written there may be gone tomorrow; None where nothing says so. `mounts`: {mount point: type}."""
     place = next((str(one) for one in (path, *path.parents) if str(one) in mounts), "")
     if mounts.get(place) in ("tmpfs", "ramfs"):
-        return f"{place} is kept in memory ({mounts[place]})"
+        return f"that place is kept in memory ({mounts[place]})"
     if path.is_relative_to(Path(tempfile.gettempdir()).resolve()):
-        return f"{tempfile.gettempdir()} is emptied when the machine starts"
+        return "that is a temporary directory, emptied when the machine starts"
     return None
 
 
