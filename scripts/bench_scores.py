@@ -8,14 +8,22 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from bench_lines import RATIO, Line, in_turn, seconds
-from caderno import shop, tasks
+from caderno import shop, sql, tasks
 from caderno.tasks import math
 
 ORDERS = 3000
 SCORED_ROWS = 1000
 MATH_ROWS = 400
+NEW_QUERIES = 1000
+QUERIES = (
+    "SELECT count(*) FROM orders JOIN customers USING (customer_id) WHERE city <> 'x{}'",
+    "SELECT round(avg(items.price), 2) FROM items JOIN products USING (product_id) WHERE items.price < {}",
+    "SELECT city, count(*) FROM customers WHERE customer_id <> 'c{}' GROUP BY city ORDER BY 2 DESC LIMIT 3",
+)
+ENDLESS = "SELECT count(*) FROM items a, items b, items c, items d WHERE a.price < b.price + c.price + d.price"
 AT_LEAST = {"extraction": 5000, "push": 5000, "sql_qa": 500, "math": 200}  # scores a second, on two cores
 
 
@@ -24,7 +32,7 @@ def scores(repeats: int) -> list[Line]:
     source = shop.generate(0, "train", ORDERS, "small")
     sets = {name: (task.rows(source, SCORED_ROWS, 0), "") for name, task in tasks.SHOP_TASKS.items()}
     sets |= {"math": (problems(MATH_ROWS), "")}
-    return [_line(name, rows, source, repeats) for name, (rows, _) in sets.items()]
+    return [*(_line(name, rows, source, repeats) for name, (rows, _) in sets.items()), *_new_queries(source, repeats)]
 
 
 def _line(name: str, rows: list[dict], source: shop.Shop, repeats: int) -> Line:
@@ -38,6 +46,26 @@ def _line(name: str, rows: list[dict], source: shop.Shop, repeats: int) -> Line:
     label, other = _least(name, rows, source)
     ours, least = in_turn(repeats, judge, lambda _: len(rows) / seconds(other))
     return Line(name, "scores/s", ours, label, least, RATIO, at_least=AT_LEAST.get(name))
+
+
+def _new_queries(source: shop.Shop, repeats: int) -> list[Line]:
+    """Queries that no worker has seen, from two threads; and the same thousand with one that never ends among them."""
+
+    def run(queries: list[str]) -> float:
+        with ThreadPoolExecutor(2) as threads:
+            return seconds(lambda: list(threads.map(lambda query: sql.run(query, source), queries)))
+
+    run(["SELECT 1 FROM orders LIMIT 1"] * 4)
+    plain, poisoned = in_turn(repeats, lambda r: run(_fresh(2 * r)), lambda r: run([*_fresh(2 * r + 1)[1:], ENDLESS]))
+    rates = [NEW_QUERIES / took_s for took_s in plain]
+    return [
+        Line("`sql.run`, every query new, two threads", "queries/s", rates, at_least=AT_LEAST["sql_qa"]),
+        Line(f"{NEW_QUERIES:,} such queries with one endless, beside as many without", "s", poisoned, "without", plain),
+    ]
+
+
+def _fresh(batch: int) -> list[str]:
+    return [QUERIES[n % len(QUERIES)].format(n + 10_000 * batch) for n in range(NEW_QUERIES)]
 
 
 def _partner(place: int, repeat: int, n: int) -> int:

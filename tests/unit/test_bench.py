@@ -176,8 +176,10 @@ def test_the_shop_and_the_scorers_are_measured(parts, monkeypatch):
     monkeypatch.setattr(scorers, "ORDERS", 300)
     monkeypatch.setattr(scorers, "SCORED_ROWS", 10)
     monkeypatch.setattr(scorers, "MATH_ROWS", 6)
+    monkeypatch.setattr(scorers, "NEW_QUERIES", 20)
     lines = [*library.shops(1), *scorers.scores(2)]
-    assert [one.what for one in lines[4:]] == ["extraction", "sql_qa", "push", "insights", "math"]
+    assert [one.what for one in lines[4:9]] == ["extraction", "sql_qa", "push", "insights", "math"]
+    assert len(lines) == 11 and "endless" in lines[10].what
     assert all(value > 0 for one in lines for value in (*one.values, *one.baseline_values))
 
 
