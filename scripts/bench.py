@@ -62,7 +62,7 @@ SECTIONS = {
     ),
     "leaks": Section(
         "Leak scan", bench_leaks.leaking, 3,
-        "1,000,000 training rows against 10,000 evaluation rows, 48 words a row, with 100 planted pairs, from JSONL; "
+        "1,000,000 training rows against 10,000 evaluation rows, 48 words a row, with planted pairs of five kinds, from JSONL; "
         "the baseline is sets of tuples of words in plain Python on 20,000 of the rows.",
         full=True,
     ),
