@@ -62,8 +62,8 @@ SECTIONS = {
     ),
     "leaks": Section(
         "Leak scan", bench_leaks.leaking, 3,
-        "1,000,000 training rows against 10,000 evaluation rows, 48 words a row, with planted pairs of five kinds, from JSONL; "
-        "the baseline is sets of tuples of words in plain Python on 20,000 of the rows.",
+        "1,000,000 training rows against 10,000 evaluation rows, 48 words a row, with planted pairs of five kinds, "
+        "from JSONL; the baseline is sets of tuples of words in plain Python on 20,000 of the rows.",
         full=True,
     ),
     "guards": Section(
