@@ -30,9 +30,9 @@ AT_LEAST = {"extraction": 5000, "push": 5000, "sql_qa": 500, "math": 200}  # sco
 def scores(repeats: int) -> list[Line]:
     """Completions judged a second: half of them the reference, half another row's."""
     source = shop.generate(0, "train", ORDERS, "small")
-    sets = {name: (task.rows(source, SCORED_ROWS, 0), "") for name, task in tasks.SHOP_TASKS.items()}
-    sets |= {"math": (problems(MATH_ROWS), "")}
-    return [*(_line(name, rows, source, repeats) for name, (rows, _) in sets.items()), *_new_queries(source, repeats)]
+    sets = {name: task.rows(source, SCORED_ROWS, 0) for name, task in tasks.SHOP_TASKS.items()}
+    sets["math"] = problems(MATH_ROWS)
+    return [*(_line(name, rows, source, repeats) for name, rows in sets.items()), *_new_queries(source, repeats)]
 
 
 def _line(name: str, rows: list[dict], source: shop.Shop, repeats: int) -> Line:

@@ -39,9 +39,16 @@ def _collated(tokenizer) -> list[dict]:
     batch = [{"input_ids": ids} for ids in texts]
     labels = DataCollatorForLanguageModeling(tokenizer, mlm=False)(batch)["labels"].tolist()
     return [
-        facts_data.mask_of_labels(row["id"], label[: len(ids)], [tokenizer.eos_token_id])
+        _mask(row["id"], label[: len(ids)], tokenizer.eos_token_id)
         for row, label, ids in zip(rows(), labels, texts, strict=False)
     ]
+
+
+def _mask(row_id: str, labels: list[int], end: int) -> dict:
+    """What `facts_data.masks` says of a row, from the labels (T,) a collator made: -100 where nothing is learnt."""
+    learnt = [label for label in labels if label != -100]
+    ended = bool(learnt) and learnt[-1] == end
+    return {"id": row_id, "tokens": len(labels), "supervised": len(learnt), "ended": ended}
 
 
 @falsifies("label-mask-gate", "fail")

@@ -120,3 +120,20 @@ def small_tokenizer():
     from caderno.training.pretrain import build_tokenizer as build
 
     return build(params.Params(name="t", model={"name": "tiny"}))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run, made up. Copy it before changing anything."""
+    from fake_run import make_run
+
+    return make_run(tmp_path_factory.mktemp("finished") / "demo")
+
+
+@pytest.fixture
+def run_dir(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it to change, written up without figures, which take seconds."""
+    from caderno.writeup import images
+
+    monkeypatch.setattr(images, "draw", lambda record: {})
+    return shutil.copytree(finished, tmp_path / "demo")

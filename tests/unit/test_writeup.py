@@ -10,26 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from fake_run import PARAMS, change, change_pairs, make_run, status, write_json, write_lines
+from fake_run import PARAMS, change, change_pairs, status, write_json, write_lines
 
 from caderno import params, writeup
 from caderno.errors import BadInput
 from caderno.writeup import images
 
 VALIDATION = "40-validation"
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run. Copy it before changing anything."""
-    return make_run(tmp_path_factory.mktemp("finished") / "demo")
-
-
-@pytest.fixture
-def run_dir(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy to change, written up without figures, which take seconds."""
-    monkeypatch.setattr(images, "draw", lambda record: {})
-    return shutil.copytree(finished, tmp_path / "demo")
 
 
 def told(run_dir: Path, directory: Path | None = None) -> str:

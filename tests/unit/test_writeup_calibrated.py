@@ -8,23 +8,10 @@ from pathlib import Path
 
 import pytest
 from calibrating import always, analysed, eight_of_eight, healthy, sample, samples
-from fake_run import change, make_run, write_json
+from fake_run import change, write_json
 
 from caderno import tables, writeup
 from caderno.errors import BadInput
-from caderno.writeup import images
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_run(tmp_path_factory.mktemp("finished") / "demo")
-
-
-@pytest.fixture
-def run_dir(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy to change, written up without figures, which take seconds."""
-    monkeypatch.setattr(images, "draw", lambda record: {})
-    return shutil.copytree(finished, tmp_path / "demo")
 
 
 def section(run_dir: Path, result: dict) -> str:

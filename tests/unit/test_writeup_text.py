@@ -4,31 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
-from fake_run import change_pairs, make_run, write_lines
+from fake_run import change_pairs, write_lines
 from markdown_it import MarkdownIt
 
 from caderno import writeup
 from caderno.errors import BadInput
-from caderno.writeup import images, people, words
+from caderno.writeup import people, words
 
 VALIDATION = "40-validation"
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run. Copy it before changing anything."""
-    return make_run(tmp_path_factory.mktemp("finished") / "demo")
-
-
-@pytest.fixture
-def run_dir(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy to change, written up without figures, which take seconds."""
-    monkeypatch.setattr(images, "draw", lambda record: {})
-    return shutil.copytree(finished, tmp_path / "demo")
 
 
 def told(run_dir: Path, directory: Path | None = None) -> str:

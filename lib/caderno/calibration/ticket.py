@@ -14,7 +14,6 @@ from caderno.calibration.reasons import reasons
 if TYPE_CHECKING:
     from caderno.params import Params
 
-ANSWERS = ("go", "go with changes", "no-go", "cannot be told")
 DECISIVE = ("ceiling", "equal rewards", "nothing solved")  # without these three over all tasks nobody can say go
 BEFORE_SFT = "SFT comes between: this is where SFT starts, and GRPO starts from what it makes of it"
 
@@ -63,7 +62,10 @@ def _proposed(over_all: Mapping, params: Params, room_tokens: int | None) -> lis
 
 
 def answer(found: Sequence[Mapping], proposed: Sequence[Mapping]) -> str:
-    """One of ANSWERS: a no-go decides; then whatever asks for a change; then whether there was enough to say go."""
+    """go, go with changes, no-go or cannot be told.
+
+    A no-go decides; then whatever asks for a change; then whether there was enough to say go.
+    """
     holds = [reason for reason in found if reason["answer"] == "yes"]
     if any(reason["severity"] == "no-go" for reason in holds):
         return "no-go"

@@ -68,15 +68,6 @@ def masks(
     return found
 
 
-def mask_of_labels(row_id: str, labels: Sequence[int], ends: Iterable[int]) -> dict[str, Any]:
-    """The same of the labels (T,) that a collator made, -100 where nothing is learnt."""
-    learnt = [label for label in labels if label != -100]
-    return {
-        "id": row_id, "tokens": len(labels), "supervised": len(learnt),
-        "ended": bool(learnt) and learnt[-1] in set(ends),
-    }  # fmt: skip
-
-
 def of_lengths(splits: Mapping[str, list[dict]], tokenizer: PreTrainedTokenizerBase, params: Params) -> dict[str, Any]:
     """Every row of every split, measured, against the context and what the training stages leave out."""
     found = list(items_of(splits))
