@@ -1,7 +1,9 @@
 # ---
 # jupyter:
 #   jupytext:
+#     cell_metadata_filter: tags,-papermill
 #     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,-jupytext.text_representation.jupytext_version,-papermill
 #     text_representation:
 #       extension: .py
 #       format_name: percent
@@ -118,10 +120,10 @@ facts |= probing.weights(policy, splits["train"], params)
 
 # %% [markdown]
 # The Trainer under this run's arguments, on a model of a few weights: does a NaN reach the log, and is a resumed
-# training the training that was not stopped?
+# training the training that was not stopped? Then SFT's own trainer: which tokens do its batches really supervise?
 
 # %%
-facts |= probing.trainer(params)
+facts |= probing.trainer(policy, splits["train"], params)
 
 # %% [markdown]
 # ## What was found

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
+from caderno import guards
 from falsifiers.plants import clean, inside, with_fact
 from falsifiers.registry import control, falsifies
 
@@ -16,9 +19,19 @@ def test_fifty_test_rows():
     return clean(data={"test_rows": 50})
 
 
+@falsifies("eval-power", "warn")
+def test_five_hundred_test_rows_for_a_gain_of_two_points():
+    return clean(validation={"smallest_effect": 0.02})
+
+
 @control("eval-power")
 def test_five_hundred_test_rows():
     return clean()
+
+
+@control("eval-power")
+def test_fifty_test_rows_for_a_gain_of_twenty_points():
+    return clean(data={"test_rows": 50}, validation={"smallest_effect": 0.2})
 
 
 @falsifies("early-stop", "fail")
@@ -119,6 +132,16 @@ def test_a_third_of_the_data():
 @control("coverage")
 def test_every_prompt_once():
     return clean()
+
+
+@control("coverage")
+@pytest.mark.parametrize("advice", [{"train_prompts": 500}, {"max_steps": 1404}], ids=["fewer", "longer"])
+def test_what_the_warning_advises_ends_it(advice):
+    few = {"grpo": {"max_steps": 500, "prompts_per_step": 1}, "data": {"train_rows": 1404}}
+    [warning] = guards.judge(["coverage"], clean(**few))
+    [(key, value)] = advice.items()
+    assert warning.verdict == "warn" and f"`grpo.{key}: {value}`" in warning.why
+    return clean(grpo=few["grpo"] | advice, data=few["data"])
 
 
 @falsifies("data-budget", "fail")

@@ -37,7 +37,7 @@ def test_the_shipped_model_passes_with_everything_measured():
     engine = HfEngine(policy.model, policy.tokenizer, 512)
     facts = probing.generation(engine, SPLITS["heldout"], given) | probing.data(policy, SPLITS, given)
     facts |= probing.scorers(SPLITS["heldout"]) | probing.weights(policy, SPLITS["train"], given)
-    facts |= probing.trainer(given)
+    facts |= probing.trainer(policy, SPLITS["train"], given)
     found = answers(probing.judged(facts))
     assert not {name: verdict for name, verdict in found.items() if verdict in ALARMS}, probing.judged(facts)
     assert {name for name, verdict in found.items() if verdict == "unknown"} == {"leak-ancestors", "length-memory"}

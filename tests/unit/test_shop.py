@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pandas as pd
 import pytest
 
+from caderno import data
 from caderno.errors import BadInput
 from caderno.shop import SCHEMA, SPLITS, generate, load_profile, rebuild
 
@@ -163,6 +166,18 @@ def test_rebuild_gives_the_same_shop_once(shop):
     again = rebuild(shop.source)
     pd.testing.assert_frame_equal(again.tables["reviews"], shop.tables["reviews"])
     assert rebuild(dict(reversed(shop.source.items()))) is again
+
+
+def test_threads_that_ask_for_one_shop_make_it_once():
+    source = {"source": "shop", "seed": 77, "split": "test", "orders": 300, "profile": "small"}
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda _: rebuild(source), range(8)))
+    assert len({id(one) for one in made}) == 1
+
+
+def test_a_shop_that_was_opened_is_the_one_that_scorers_ask_for():
+    opened = data.open_shop("test", 78, orders=200)
+    assert rebuild(opened.source) is opened
 
 
 def test_a_shop_of_one_order_stands():

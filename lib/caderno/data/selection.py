@@ -24,12 +24,15 @@ Places = Mapping[tuple[str, str], int]  # (task, split) -> rows
 
 
 def open_shop(split: str, seed: int, *, path: str | None = None, profile: str = "small", orders: int = 2000) -> Shop:
-    """One split of the shop: Olist's files when a directory is given, else generated."""
+    """One split of the shop: Olist's files when a directory is given, else generated, once for the process.
+
+    The scorers ask for the same shop by its source: do not write to it.
+    """
     if split not in shops.SPLITS:
         raise BadInput(f"unknown split {split!r}", expected=f"one of {', '.join(shops.SPLITS)}", where="split")
     if path is not None:
         return shops.load_olist(located(path), split)
-    return shops.generate(seed, split, orders, profile)
+    return shops.rebuild({"source": "shop", "seed": seed, "split": split, "orders": orders, "profile": profile})
 
 
 def rows(

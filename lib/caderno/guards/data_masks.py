@@ -15,7 +15,20 @@ from caderno.guards.listing import listed
 )  # fmt: skip
 def label_mask_gate(facts: Facts) -> Finding:
     """In every row some tokens are supervised, not all, and the end of the turn is among them."""
-    rows = facts["masks"]
+    return _judge_masks(facts["masks"])
+
+
+@guard(
+    "label-mask-collated", stage="probe", needs=("labels",), threshold=0, unit="rows with a wrong label mask",
+    source="huggingface/trl#6320, marin-community/marin#7237", classes=("T1", "T3", "D6"),
+)  # fmt: skip
+def label_mask_collated(facts: Facts) -> Finding:
+    """The labels that the real SFT trainer collates are the completion and its end, and nothing else."""
+    spec = facts["labels"]
+    return unknown(spec["unknown"]) if "unknown" in spec else _judge_masks(spec.get("rows", []))
+
+
+def _judge_masks(rows: list[dict]) -> Finding:
     if not rows:
         return not_applicable("no stage learns from reference completions")
     faults = {
@@ -23,6 +36,7 @@ def label_mask_gate(facts: Facts) -> Finding:
         "everything supervised, the prompt too": [r["id"] for r in rows if 0 < r["tokens"] == r["supervised"]],
         "the end of the turn is not supervised": [r["id"] for r in rows if r["supervised"] and not r["ended"]],
         "the prompt's last token melts into the completion": [r["id"] for r in rows if r.get("merged")],
+        "what is supervised is not the completion": [r["id"] for r in rows if r.get("differs")],
     }
     told = [f"{what}: {listed(ids, len(rows))}" for what, ids in faults.items() if ids]
     if told:

@@ -159,5 +159,6 @@ def settings_of(params: Params, stage: str = "grpo") -> dict[str, Any]:
         "beta": spec.kl_coef, "noise": spec.zero_advantage_noise, "scale_rewards": spec.scale_rewards,
         "num_generations": spec.group_size, "max_completion_length": spec.max_completion_length,
         "temperature": spec.temperature, "use_vllm": spec.use_vllm, "logging_steps": spec.logging_steps,
+        "max_steps": spec.max_steps, "smallest_effect": params.validation.smallest_effect,
         "reward_range": max(weights) + params.rewards.think_efficiency if all(map(math.isfinite, weights)) else None,
     }  # fmt: skip

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 # Spread of one prompt's scores (standard deviation, scores in 0..1) where nothing has measured it: the smallest and a
 # usual one of the Tucano2 project (its probe's groups: 0.04 to 0.07; its rewards over all prompts: about 0.3).
 SPREAD_LOW, SPREAD_USUAL = 0.05, 0.3
-EFFECT = 0.05  # the gain people claim, in mean reward or share, where nobody states another
 
 
 def gather(params: Params, *, files: Iterable[str | Path] = (), asked: Asked | None = None) -> dict[str, Any]:
@@ -120,11 +119,12 @@ def schedules(params: Params) -> dict[str, dict[str, Any]]:
 
 
 def coverage(params: Params) -> dict[str, Any]:
-    """{"prompts": met in all of GRPO, "rows": there to be met}; {} without GRPO, or in a trial."""
+    """{"prompts": met in all of GRPO, "rows": there to be met, "per_step"}; {} without GRPO, or in a trial."""
     if "grpo" not in params.stages or is_trial(params, "grpo"):
         return {}
     spec = params.grpo
-    return {"prompts": spec.max_steps * spec.prompts_per_step, "rows": spec.train_prompts or params.data.train_rows}
+    rows, per_step = spec.train_prompts or params.data.train_rows, spec.prompts_per_step
+    return {"prompts": spec.max_steps * per_step, "rows": rows, "per_step": per_step}
 
 
 def early_stop(params: Params) -> dict[str, Any]:
@@ -165,7 +165,8 @@ def eval_power(params: Params) -> dict[str, Any]:
     """{"n", "confidence", "effect"} of the validation; {} without one, or where only trials come before it."""
     if "validation" not in params.stages or is_trial(params, "validation"):
         return {}
-    return {"n": params.data.test_rows, "confidence": params.validation.confidence, "effect": EFFECT}
+    spec = params.validation
+    return {"n": params.data.test_rows, "confidence": spec.confidence, "effect": spec.smallest_effect}
 
 
 def think_budgets(params: Params) -> dict[str, int]:

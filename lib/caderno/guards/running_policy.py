@@ -9,8 +9,9 @@ from statistics import fmean, median
 
 from caderno.guards.guard import Facts, Finding, failed, guard, not_applicable, passed, unknown, warned
 from caderno.guards.histories import EXCUSE, NOT_RL, first_values, is_rl, points, trend, values
+from caderno.guards.progress import LONG_WINDOW, progress, rewards
 
-WINDOW, FIRST, LONG_WINDOW = 10, 20, 50
+WINDOW, FIRST = 10, 20
 
 
 def updates_per_batch(settings) -> bool | None:
@@ -58,9 +59,9 @@ def clip_ratio(facts: Facts) -> Finding:
     source="rllm-org/rllm#116", classes=("L4",),
 )  # fmt: skip
 def entropy_watch(facts: Facts) -> Finding:
-    """The policy's entropy neither collapses nor explodes."""
-    history = facts["history"]
-    if not is_rl(history, facts.get("settings", {})):
+    """The policy's entropy does not explode, nor collapse without a gain in reward."""
+    history, settings = facts["history"], facts.get("settings", {})
+    if not is_rl(history, settings):
         return not_applicable(NOT_RL)
     early, late = first_values(history, "entropy", FIRST), values(history, "entropy", WINDOW)
     if not late:
@@ -74,16 +75,16 @@ def entropy_watch(facts: Facts) -> Finding:
         return warned(round(share, 3), f"{told}: the policy rambles, the rate may be too high")
     if share >= 0.5:
         return passed(round(share, 3), told)
-    rewards = points(history, "reward")
-    risen = len(rewards) >= 4 and (trend(rewards, EXCUSE).rises or trend(rewards[-LONG_WINDOW:], EXCUSE).rises)
-    if not risen and share >= 0.2 and len(rewards) < 2 * LONG_WINDOW:
-        return unknown(f"{told}; {len(rewards)} rewards cannot tell yet whether that is sharpening or collapse")
-    if risen and share >= 0.2:
-        return passed(round(share, 3), f"{told}, while the reward has risen: sharpening, not collapse")
+    course = progress(history, settings)
+    told = f"{told}; {course.told}"
+    if course.state in ("risen", "ceiling"):
+        return passed(round(share, 3), f"{told}: sharpening, not collapse")
+    if course.state == "untold":
+        return unknown(f"{told}. That may be sharpening or collapse")
     zero = values(history, "frac_reward_zero_std", WINDOW)
-    if share < 0.2 and not risen and zero and fmean(zero) > 0.5:
+    if share < 0.2 and zero and fmean(zero) > 0.5:
         return failed(round(share, 3), f"{told}; {fmean(zero):.0%} of the groups have equal rewards: collapse")
-    return warned(round(share, 3), f"{told}: " + ("little is left to explore" if risen else "and no gain in reward"))
+    return warned(round(share, 3), f"{told}: exploration is lost, and nothing gained for it")
 
 
 @guard(
@@ -100,10 +101,10 @@ def kl_drift(facts: Facts) -> Finding:
         return not_applicable("beta is 0: there is no reference, and no KL is measured")
     if not found:
         return unknown("no KL in this log, and beta is not known" if beta is None else "no KL in this log")
-    kl, rewards = fmean(found), points(history, "reward", LONG_WINDOW)
-    if len(rewards) < WINDOW:
-        return unknown(f"{len(rewards)} rewards beside it, {WINDOW} are needed")
-    line = trend(rewards)
+    kl, beside = fmean(found), rewards(history, LONG_WINDOW)
+    if len(beside) < WINDOW:
+        return unknown(f"{len(beside)} rewards beside it, {WINDOW} are needed")
+    line = trend(beside)
     told = f"KL {kl:.3g}, reward {line.start:.3g} to {line.end:.3g}"
     if kl > 0.01 and line.falls and line.end < 0.95 * line.start:
         return warned(round(kl, 5), f"{told}: drift without gain")
@@ -119,10 +120,10 @@ def policy_moves(facts: Facts) -> Finding:
     history = facts["history"]
     if not is_rl(history, facts.get("settings", {})):
         return not_applicable(NOT_RL)
-    rewards = points(history, "reward")
-    if len(rewards) < LONG_WINDOW:
-        return unknown(f"{len(rewards)} rewards in this log, {LONG_WINDOW} are needed")
-    line, kl, entropy = trend(rewards, EXCUSE), values(history, "kl", WINDOW), points(history, "entropy")
+    found = rewards(history)
+    if len(found) < LONG_WINDOW:
+        return unknown(f"{len(found)} rewards in this log, {LONG_WINDOW} are needed")
+    line, kl, entropy = trend(found, EXCUSE), values(history, "kl", WINDOW), points(history, "entropy")
     told = f"reward {line.start:.3g} to {line.end:.3g}" + (f", KL {fmean(kl):.3g}" if kl else ", no KL in this log")
     drift = trend(entropy, EXCUSE) if len(entropy) >= LONG_WINDOW else None
     moved = line.rises or line.falls or bool(drift and (drift.rises or drift.falls)) or bool(kl and fmean(kl) >= 0.001)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from statistics import fmean
 
 from caderno.guards.guard import Facts, Finding, failed, guard, not_applicable, passed, unknown, warned
-from caderno.guards.histories import EXCUSE, NOT_RL, first_values, is_rl, keys, points, trend, values
+from caderno.guards.histories import NOT_RL, is_rl, keys, points, trend, values
+from caderno.guards.progress import EFFECT, LEAST, LONG_WINDOW, progress, rewards
 
 WINDOW = 10
-LONG_WINDOW = 50
 
 
 @guard(
@@ -91,7 +91,7 @@ def reward_drop(facts: Facts) -> Finding:
     """The reward does not fall by a fifth within fifty steps."""
     if not is_rl(facts["history"], facts.get("settings", {})):
         return not_applicable(NOT_RL)
-    found = points(facts["history"], "reward", LONG_WINDOW)
+    found = rewards(facts["history"], LONG_WINDOW)
     if len(found) < WINDOW:
         return unknown(f"{len(found)} rewards in this log, {WINDOW} are needed")
     line = trend(found)
@@ -150,7 +150,7 @@ def independent_measure(facts: Facts) -> Finding:
     if not is_rl(facts["history"], facts.get("settings", {})):
         return not_applicable(NOT_RL)
     held = points(facts["history"], "eval_reward", 12)
-    trained = [point for point in points(facts["history"], "reward") if held and point[0] >= held[0][0]]
+    trained = [point for point in rewards(facts["history"]) if held and point[0] >= held[0][0]]
     if len(held) < 5 or len(trained) < WINDOW:
         return unknown(
             f"{len(held)} evaluations and {len(trained)} training rewards in this log; 5 and {WINDOW} needed"
@@ -163,19 +163,22 @@ def independent_measure(facts: Facts) -> Finding:
 
 
 @guard(
-    "reward-progress", stage="running", needs=("history",), threshold=0, unit="slope of the reward per step",
-    source="proposed", classes=("L3", "O6"),
+    "reward-progress", stage="running", needs=("history",), threshold="validation.smallest_effect",
+    unit="of the reward's range, by the end", source="proposed", classes=("L3", "O6"),
 )  # fmt: skip
 def reward_progress(facts: Facts) -> Finding:
-    """After a hundred logged steps the reward has risen by more than its noise."""
-    if not is_rl(facts["history"], facts.get("settings", {})):
+    """After a hundred logged steps a rise of the reward that matters is not ruled out."""
+    history, settings = facts["history"], facts.get("settings", {})
+    if not is_rl(history, settings):
         return not_applicable(NOT_RL)
-    found = points(facts["history"], "reward")
-    if len(found) < 2 * LONG_WINDOW:
-        return unknown(f"{len(found)} rewards in this log, {2 * LONG_WINDOW} are needed")
-    line = trend(found, EXCUSE)
-    told = f"{line.start:.3g} to {line.end:.3g} over {line.n} logged steps"
-    if line.rises:
-        return passed(line.slope, told)
-    first = fmean(first_values(facts["history"], "reward", WINDOW))
-    return warned(line.slope, f"{told} (first ten: {first:.3g}): no rise that noise could not make")
+    if (n := len(rewards(history))) < LEAST:
+        return unknown(f"{n} rewards in this log under its present weights, {LEAST} are needed")
+    found = progress(history, settings)
+    limit = settings.get("smallest_effect", EFFECT)
+    if found.state == "risen":
+        return passed(found.line.slope, found.told, limit)
+    if found.state == "ceiling":
+        return not_applicable(found.told)
+    if found.state == "untold":
+        return unknown(found.told)
+    return warned(found.line.slope, found.told, limit)

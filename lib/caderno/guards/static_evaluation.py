@@ -24,7 +24,8 @@ def half_width(n: int, confidence: float) -> float:
 
 
 @guard(
-    "eval-power", stage="static", needs=("eval_power",), threshold=0.05, unit="half-width of a share's interval",
+    "eval-power", stage="static", needs=("eval_power",), threshold="validation.smallest_effect",
+    unit="half-width of a share's interval",
     source="arXiv:2411.00640", classes=("E1",),
 )  # fmt: skip
 def eval_power(facts: Facts) -> Finding:
@@ -35,7 +36,8 @@ def eval_power(facts: Facts) -> Finding:
     width, effect = half_width(spec["n"], spec["confidence"]), spec["effect"]
     told = f"n = {spec['n']}: a share near 0.5 is known to {100 * width:.1f} points, at {spec['confidence']:.0%}"
     if width > effect:
-        return warned(width, f"{told}, and a gain of {100 * effect:g} points would drown", effect)
+        why = f"a gain of {100 * effect:g} points (validation.smallest_effect) would drown"
+        return warned(width, f"{told}, and {why}", effect)
     return passed(width, f"{told}; paired on the same prompts mostly better, a single task worse", effect)
 
 
@@ -154,7 +156,9 @@ def coverage(facts: Facts) -> Finding:
     share = spec["prompts"] / spec["rows"]
     told = f"{spec['prompts']} prompts of {spec['rows']}"
     if share < 1:
-        return warned(share, f"{told}: not all the data. grpo.train_prompts states a smaller number as meant")
+        every = math.ceil(spec["rows"] / spec["per_step"])
+        state = f"`grpo.train_prompts: {spec['prompts']}` draws on that many and says so"
+        return warned(share, f"{told}: not all the data. {state}; `grpo.max_steps: {every}` meets them all")
     return passed(share, told)
 
 

@@ -10,8 +10,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from caderno.params.abstract_sections import AbstractParams
 from caderno.params.checks import refuse, refuse_impossible
 from caderno.params.reward_sections import RewardParams
+from caderno.params.telling_sections import TrackingParams, WriteupParams
 from caderno.params.training_sections import GrpoParams, PretrainParams, Section, SftParams, Share
 
 STAGES = ("preflight", "pretrain", "calibration", "sft", "grpo", "validation", "abstract_cot")
@@ -180,13 +182,9 @@ class ValidationParams(Section):
     )
     max_new_tokens: PositiveInt = Field(96, description="ceiling on the completion, tokens")
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="coverage of the intervals")
-
-
-class TrackingParams(Section):
-    """Weights & Biases, offline unless told otherwise."""
-
-    mode: Literal["offline", "online", "disabled"] = Field("offline", description="wandb's mode")
-    project: str = Field("caderno", description="wandb project")
+    smallest_effect: PositiveFloat = Field(
+        0.05, lt=1, description="difference in mean reward that the run claims to see"
+    )
 
 
 class GuardParams(Section):
@@ -200,16 +198,6 @@ class GuardParams(Section):
     def action(self, guard: str, verdict: str) -> str:
         """What a verdict leads to: the guard's own action once it fires, else stop where stop_on names the verdict."""
         return self.actions.get(guard, "stop" if verdict in self.stop_on else "warn")
-
-
-class WriteupParams(Section):
-    """Where the story of the run goes."""
-
-    directory: str | None = Field(
-        "docs/checkpoints", description="where the write-up goes besides the run; null: nowhere"
-    )
-    context: str = Field("", description="a paragraph by people: why this run exists")
-    parent: str | None = Field(None, description="parameter file or run directory the differences are told against")
 
 
 class Params(Section):
@@ -238,6 +226,7 @@ class Params(Section):
     sft: SftParams = Field(default_factory=SftParams)
     grpo: GrpoParams = Field(default_factory=GrpoParams)
     validation: ValidationParams = Field(default_factory=ValidationParams)
+    abstract: AbstractParams = Field(default_factory=AbstractParams)
     tracking: TrackingParams = Field(default_factory=TrackingParams)
     guards: GuardParams = Field(default_factory=GuardParams)
     writeup: WriteupParams = Field(default_factory=WriteupParams)

@@ -26,7 +26,8 @@ PARENTS = {
     "validation": ("pretrain", "sft", "grpo"),
     "abstract_cot": ("pretrain", "sft", "grpo"),
 }
-PRIVATE = {"pretrain", "calibration", "sft", "grpo", "validation"}  # sections that only their own stage reads
+PRIVATE = {"pretrain", "calibration", "sft", "grpo", "validation", "abstract"}  # sections that only their own stage reads
+SECTION = {"abstract_cot": "abstract"}  # where a stage's section has another name
 INERT = {"name", "description", "hardware", "stages", "tracking", "writeup"}  # change no figure
 WHOLE_FILE_LIMIT = 256 * 2**20  # above, size and time stand for the content: hashing 8 GB of weights costs a minute
 
@@ -47,7 +48,7 @@ def inputs_hash(stage: str, params: Params, notebooks: Path) -> str:
     Preflight judges the whole file, so it sees every section; the others do not see the sections private to another
     stage: a new learning rate for GRPO leaves a finished SFT as it is.
     """
-    hidden = INERT | (set() if stage == "preflight" else PRIVATE - {stage})
+    hidden = INERT | (set() if stage == "preflight" else PRIVATE - {SECTION.get(stage, stage)})
     content = {
         "parameters": params.model_dump(mode="json", exclude=hidden),
         "notebook": code(notebooks / notebook_name(stage)),

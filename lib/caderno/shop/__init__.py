@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import threading
 from typing import Any
 
 from caderno.errors import BadInput
@@ -37,6 +39,8 @@ __all__ = [
 
 MAKERS = {"shop": (generate, ("seed", "split", "orders", "profile")), "olist": (load_olist, ("path", "split"))}
 
+_making = threading.Lock()
+
 
 def rebuild(source: dict[str, Any]) -> Shop:
     """The shop that `Shop.source` describes. Equal sources give one shop, kept for the process: do not write to it.
@@ -48,7 +52,8 @@ def rebuild(source: dict[str, Any]) -> Shop:
         raise BadInput(f"shop source {source.get('source')!r}", expected=f"one of {', '.join(MAKERS)}")
     if sorted(source) != sorted((*maker[1], "source")):
         raise BadInput(f"shop source with keys {', '.join(sorted(source))}", expected=f"source, {', '.join(maker[1])}")
-    return _rebuilt(json.dumps(source, sort_keys=True))
+    with _making:  # threads that score rows of one shop would each make it
+        return _rebuilt(json.dumps(source, sort_keys=True))
 
 
 @functools.lru_cache(maxsize=64)
@@ -56,3 +61,12 @@ def _rebuilt(canonical: str) -> Shop:
     source = json.loads(canonical)
     make, _ = MAKERS[source.pop("source")]
     return make(**source)
+
+
+def _after_fork() -> None:
+    """Another thread may have held it when this process was forked, and will never let go here."""
+    global _making
+    _making = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -6,7 +6,7 @@ It decides facts only; a profile turns them into Portuguese.
 from __future__ import annotations
 
 import random
-from dataclasses import asdict, fields
+from dataclasses import fields
 
 import pandas as pd
 
@@ -61,7 +61,7 @@ def review_tables(seed: str, voice: Profile, tables: dict[str, pd.DataFrame]) ->
         row = {"review_id": review_id, "order_id": order["order_id"], "score": facts.score}
         rows.append({**row, "title": title, "comment": comment, "created_at": _written_on(rng, order)})
         if not silent:
-            labels.append({"review_id": review_id, **asdict(facts)})
+            labels.append({"review_id": review_id, **vars(facts)})
     return frame("reviews", pd.DataFrame(rows)), label_frame(labels)
 
 

@@ -19,7 +19,7 @@ from caderno.guards import (
     facts_probe_rollouts,
     facts_probe_steps,
 )
-from caderno.training import grpo, rehearsing, sft
+from caderno.training import grpo, labelling, rehearsing, sft
 
 if TYPE_CHECKING:
     from caderno.generation import Engine
@@ -119,6 +119,9 @@ def judged(facts: Mapping[str, Any]) -> list[Verdict]:
     return guards.judge([name for name, one in found.items() if not set(one.needs) & ELSEWHERE], facts)
 
 
-def trainer(params: Params) -> dict[str, Any]:
-    """The facts of the guards on what the installed Trainer does with the run's arguments."""
-    return rehearsing.facts(params)
+def trainer(policy: Policy, rows: Sequence[dict], params: Params) -> dict[str, Any]:
+    """The facts of the guards on what the installed trainers do with the run's arguments and with training rows.
+
+    The policy is handed to a trainer, which may set it up for training: what measures it otherwise comes before.
+    """
+    return rehearsing.facts(params) | {"labels": labelling.labels(policy, rows, params)}
