@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import bench_bottleneck
 import bench_generation
 import bench_guards
 import bench_leaks
@@ -20,6 +21,7 @@ import bench_library
 import bench_scores
 import bench_stages
 import bench_table
+import bench_traces
 from bench_lines import Line, machine
 from caderno import runs
 from caderno.errors import BadInput, CadernoError
@@ -81,6 +83,21 @@ SECTIONS = {
         "Generation, shipped model", bench_generation.generating, 5,
         "prompts of the four tasks in equal parts, temperature 1, from text to text; tokens count up to the stop "
         "token. Ours has a stream of noise per request and returns log-probabilities, the baseline neither.",
+    ),
+    "bottleneck": Section(
+        "Phase A of abstract chain-of-thought", bench_bottleneck.bottlenecked, 3,
+        "one step, forward and backward, of one row of X 120, C 7428, Z 15, Y 527 in proportion; every measurement is "
+        "a process of its own, after a step of 256 tokens. Qwen3-0.6B at a quarter of its widths, 4 layers, vocabulary "
+        "8,192, random float32 weights. The baseline is the public "
+        "reproduction's way. Memory is the largest resident size, libraries included.",
+        full=True,
+    ),
+    "traces": Section(
+        "Constrained traces", bench_traces.tracing, 5,
+        f"{bench_traces.TRACES} traces of each of a batch's chained expressions, temperature 1, from ids to ids, minimum "
+        "and maximum the same so that all draw as many tokens. Ours has a seed per trace and renormalised "
+        "log-probabilities, the baselines neither; they prefill every trace, as `generate` does. The large embedding has "
+        "Qwen3's rows and the shipped model's layers. vLLM: no line where it cannot be imported.",
     ),
     "notebooks": Section(
         "Notebooks at smoke size", bench_stages.at_smoke_size, 3,

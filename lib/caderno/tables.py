@@ -35,8 +35,13 @@ def settings(params: Params, *sections: str) -> Table:
 
 def verdicts(found: Iterable[Verdict]) -> Table:
     """One line per guard, failures first."""
+    return verdict_rows(verdict.as_dict() for verdict in found)
+
+
+def verdict_rows(found: Iterable[Mapping]) -> Table:
+    """The same of rows of a guards.json."""
     order = ("fail", "warn", "unknown", "pass", "not_applicable")
-    rows = sorted((v.as_dict() for v in found), key=lambda row: order.index(row["verdict"]))
+    rows = sorted(found, key=lambda row: order.index(row["verdict"]))
     return Table(pd.DataFrame(rows).set_index("guard")[["verdict", "measured", "threshold", "unit", "why"]])
 
 
@@ -96,6 +101,22 @@ def validation(result: Mapping) -> pd.DataFrame:
                 "paired difference": words.difference(pair[measure]), "p": words.p_value(pair[measure]["p"]),
             })  # fmt: skip
     return pd.DataFrame(rows).set_index(["T", "task", "measure"])
+
+
+def arms(result: Mapping) -> Table:
+    """Accuracy and tokens of every arm, and the paired difference to the arm it has to stand out from."""
+    rows = [
+        {
+            "arm": line["arm"], "accuracy": words.estimate(line["accuracy"]),
+            "steps": line["steps"] + line["warm_steps"],
+            "thought": round(line["tokens_c"], 1), "trace": round(line["tokens_z"], 1),
+            "answer": round(line["tokens_y"], 1), "against": line.get("paired_with", ""),
+            "difference": words.difference(line["paired"]) if "paired" in line else "",
+            "p": words.p_value(line["paired"]["p"]) if "paired" in line else "",
+        }
+        for line in result["arms"]
+    ]  # fmt: skip
+    return Table(pd.DataFrame(rows).set_index("arm"))
 
 
 def samples(found: Iterable[Mapping], n: int = 6) -> Table:

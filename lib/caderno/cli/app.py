@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 import caderno
-from caderno.cli import advising, auditing, judging, leaking, preflighting, replaying
+from caderno.cli import advising, auditing, judging, leaking, preflighting, replaying, tracing
 
 app = typer.Typer(
     help="Check, calibrate, train, validate and write up a small language model, from one parameter file.",
@@ -163,6 +163,6 @@ def _print_json(value: Any) -> None:
 
 for command in (
     judging.rows, judging.score, auditing.lengths, auditing.coverage, leaking.leaks, preflighting.preflight,
-    replaying.replay, advising.compare, advising.estimate, advising.advise, advising.budget,
+    replaying.replay, tracing.traces, advising.compare, advising.estimate, advising.advise, advising.budget,
 ):  # fmt: skip
     app.command()(command)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from caderno.chat import encode
 from caderno.errors import BadInput
 from caderno.generation import budgets
+from caderno.generation.constraint import Constraint
 from caderno.thinking import THINK_CLOSE, THINK_OPEN
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How completions are drawn."""
+    """How completions are drawn. `stop_ids` end a completion beside the model's own end tokens."""
 
     temperature: float = 1.0
     top_p: float = 1.0
@@ -36,6 +37,7 @@ class Sampling:
     samples: int = 1
     seed: int = 0
     logprobs: bool = True
+    stop_ids: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, params: SamplingParams, **more: Any) -> Sampling:
@@ -48,12 +50,13 @@ class Prompt:
     """A rendered prompt and the row it belongs to.
 
     After `thinking_token_budget` tokens of thought, those that the prompt holds included, `</think>` is forced; None:
-    a thought may take as long as the completion.
+    a thought may take as long as the completion. With a `constraint` the text ends with BEGIN.
     """
 
     row_id: str
     text: str
     thinking_token_budget: int | None = None
+    constraint: Constraint | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,11 @@ class Request:
     prompt_ids: list[int]
     seed: int
     thinking_token_budget: int | None = None
+    constraint: Constraint | None = None
+
+    def only_trace(self, sampling: Sampling) -> bool:
+        """Whether nothing is wanted after the trace."""
+        return self.constraint is not None and self.constraint.end_id in sampling.stop_ids
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,7 @@ class Completion:
     """What came back. `token_ids` end with the stop token when `finish_reason` is "stop"; padding is never in them.
 
     `logprobs` are nats of each token under the raw distribution (temperature 1, nothing filtered); None if not asked.
+    A trace's are renormalised over what its constraint allowed, 0 for an END that was forced.
     `forced` are the places in `token_ids` of a `</think>` that stands where the thinking budget was spent.
     """
 
@@ -112,12 +121,14 @@ def generate(
     """
     _require_distinct(prompts)
     budgets.require(engine.tokenizer, [prompt.thinking_token_budget for prompt in prompts], sampling.max_new_tokens)
+    _require_traces(prompts, sampling)
     encoded = [encode(engine.tokenizer, prompt.text) for prompt in prompts]
     _require_room(prompts, encoded, engine.context_tokens, sampling.max_new_tokens)
     requests = [
-        Request(p.row_id, sample, ids, request_seed(run, p.row_id, sample, sampling.seed), p.thinking_token_budget)
+        Request(p.row_id, sample, ids, seed, p.thinking_token_budget, p.constraint)
         for p, ids in zip(prompts, encoded, strict=True)
         for sample in range(sampling.samples)
+        for seed in [request_seed(run, p.row_id, sample, sampling.seed)]
     ]
     return engine.complete(requests, sampling, progress=progress) if requests else []
 
@@ -180,6 +191,20 @@ def _require_distinct(prompts: list[Prompt]) -> None:
             where="prompts",
             mend="Ask for several completions with samples, not by repeating the row.",
         )
+
+
+def _require_traces(prompts: list[Prompt], sampling: Sampling) -> None:
+    """A trace with its END, and a token of answer where one is wanted, has to fit; it bears no thinking budget."""
+    for prompt in (prompt for prompt in prompts if prompt.constraint is not None):
+        least = prompt.constraint.max_codes + 1 + (prompt.constraint.end_id not in sampling.stop_ids)
+        if least > sampling.max_new_tokens or prompt.thinking_token_budget is not None:
+            budget = "" if prompt.thinking_token_budget is None else " and a thinking budget"
+            raise BadInput(
+                f"row {prompt.row_id} has up to {prompt.constraint.max_codes} codes{budget} in a completion of "
+                f"{sampling.max_new_tokens} tokens",
+                expected=f"{least} tokens or more, and no thinking budget beside a constraint", where="prompts",
+                mend="Raise max_new_tokens or lower max_codes.",
+            )  # fmt: skip
 
 
 def _require_room(prompts: list[Prompt], encoded: list[list[int]], context: int, max_new_tokens: int) -> None:

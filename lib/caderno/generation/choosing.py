@@ -13,6 +13,7 @@ from transformers import LogitsProcessor, TemperatureLogitsWarper, TopKLogitsWar
 
 from caderno.errors import StageFailed
 from caderno.generation.budgets import open_thought_tokens, tag_ids
+from caderno.generation.constraint import Constraint, answer_seed, renormalised
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -25,7 +26,7 @@ NOISE_BLOCK = 16384
 
 
 class Chooser(LogitsProcessor):
-    """Chooses, and remembers the raw log-probability of what it chose."""
+    """Chooses, and remembers the log-probability of what it chose. All requests have one constraint, or none."""
 
     def __init__(
         self,
@@ -36,40 +37,92 @@ class Chooser(LogitsProcessor):
     ) -> None:
         self.record = sampling.logprobs
         self.chosen_logprobs: list[torch.Tensor] = []  # T tensors of (B,)
-        self.warpers = _warpers(sampling)
-        self.noise = Noise([r.seed for r in requests], device) if sampling.temperature > 0 else None
+        self.draw = Draw([r.seed if r.constraint is None else answer_seed(r.seed) for r in requests], sampling, device)
         limited = any(request.thinking_token_budget is not None for request in requests)
         self.limiter = ThoughtLimiter(requests, tokenizer, device) if limited else None
+        constraint = requests[0].constraint
+        self.tracer = None if constraint is None else Tracer(constraint, [r.seed for r in requests], sampling, device)
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Scores (B, V), raw and in float32 -> the same with the chosen token of each row at +inf."""
-        allowed = scores if self.limiter is None else self.limiter.allowed(scores)
-        chosen = self._choose(input_ids, allowed)  # (B,)
+        if self.tracer is None or self.tracer.step > self.tracer.constraint.max_codes:
+            chosen, logprobs = self._free(scores)
+        elif self.tracer.step <= self.tracer.constraint.min_codes:  # no END can have come before
+            chosen, logprobs = self.tracer(scores[:, self.tracer.ids])
+        else:
+            done = self.tracer.done
+            pairs = zip(self._free(scores), self.tracer(scores[:, self.tracer.ids]), strict=True)
+            chosen, logprobs = (torch.where(done, free, traced) for free, traced in pairs)
+        self.chosen_logprobs.append(logprobs)
+        return scores.scatter_(1, chosen[:, None], torch.inf)
+
+    def _free(self, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Ids (B,) with no constraint, and their log-probabilities (B,)."""
+        chosen = self.draw(scores if self.limiter is None else self.limiter.allowed(scores))  # (B,)
         if self.limiter is not None:
             chosen = self.limiter(chosen)
         raw = scores.gather(1, chosen[:, None]).squeeze(1)
-        self.chosen_logprobs.append(raw - scores.logsumexp(-1) if self.record else raw)
-        return scores.scatter_(1, chosen[:, None], torch.inf)
-
-    def _choose(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        if self.noise is None:
-            return scores.argmax(-1)
-        warped = scores
-        for warper in self.warpers:
-            warped = warper(input_ids, warped)
-        return self.noise.argmax_with(warped)
+        return chosen, raw - scores.logsumexp(-1) if self.record else raw
 
     def logprobs(self) -> list[list[float]] | None:
         """(B, T) in nats, rows still unequal in meaning after their stop token. Raises StageFailed on NaN logits."""
-        values = torch.stack(self.chosen_logprobs, dim=1)  # (B, T)
-        if not values.isfinite().all():
-            raise StageFailed(
-                "the model's logits are not finite",
-                expected="numbers",
-                where="generation",
-                mend="Training has diverged, or the precision overflows: try an earlier checkpoint or float32.",
-            )
+        values = finite(torch.stack(self.chosen_logprobs, dim=1))  # (B, T)
         return values.tolist() if self.record else None
+
+
+def finite(logprobs: torch.Tensor) -> torch.Tensor:
+    """The same. Raises StageFailed where a log-probability is not a number."""
+    if not logprobs.isfinite().all():
+        raise StageFailed(
+            "the model's logits are not finite",
+            expected="numbers",
+            where="generation",
+            mend="Training has diverged, or the precision overflows: try an earlier checkpoint or float32.",
+        )
+    return logprobs
+
+
+class Draw:
+    """An id per row from scores: greedy, or by temperature, top-k and top-p from the row's own noise."""
+
+    def __init__(self, seeds: list[int], sampling: Sampling, device: torch.device, steps: int | None = None) -> None:
+        self.warpers = _warpers(sampling)
+        self.noise = Noise(seeds, device, steps) if sampling.temperature > 0 else None
+
+    def __call__(self, scores: torch.Tensor) -> torch.Tensor:
+        """Scores (B, V) -> places (B,)."""
+        if self.noise is None:
+            return scores.argmax(-1)
+        for warper in self.warpers:
+            scores = warper(None, scores)
+        return self.noise.argmax_with(scores)
+
+
+class Tracer:
+    """Draws the trace of every row under one constraint, from the columns of what a trace may hold, and nothing else.
+
+    A static row of what is allowed, a flag per row, a step counter: no loop over rows, and the host waits for nothing.
+    """
+
+    def __init__(self, constraint: Constraint, seeds: list[int], sampling: Sampling, device: torch.device) -> None:
+        self.constraint, self.step = constraint, 0
+        self.ids = torch.tensor(constraint.allowed_ids, device=device)  # (A,), END last
+        self.later = torch.ones_like(self.ids, dtype=torch.bool)
+        self.early = self.ids != constraint.end_id
+        self.done = torch.zeros(len(seeds), dtype=torch.bool, device=device)  # (B,), END has come
+        self.draw = Draw(seeds, sampling, device, constraint.max_codes)
+
+    def __call__(self, columns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (B, A) of `ids` -> chosen ids (B,) and their renormalised log-probabilities (B,); forced END has 0."""
+        if self.step == self.constraint.max_codes:
+            chosen, chosen_logprobs = self.ids[-1].expand(len(columns)), columns.new_zeros(len(columns))
+        else:
+            logprobs = renormalised(columns, self.early if self.step < self.constraint.min_codes else self.later)
+            places = self.draw(logprobs)
+            chosen, chosen_logprobs = self.ids[places], logprobs.gather(1, places[:, None]).squeeze(1)
+        self.step += 1
+        self.done = self.done | (chosen == self.constraint.end_id)
+        return chosen, chosen_logprobs
 
 
 def _warpers(sampling: Sampling) -> list[LogitsProcessor]:
@@ -85,9 +138,10 @@ def _warpers(sampling: Sampling) -> list[LogitsProcessor]:
 
 
 class Noise:
-    """A generator per request; exponential noise (B, steps, V) drawn ahead in blocks."""
+    """A generator per request; exponential noise (B, steps, V) drawn ahead in blocks, of no more than `steps`."""
 
-    def __init__(self, seeds: list[int], device: torch.device) -> None:
+    def __init__(self, seeds: list[int], device: torch.device, steps: int | None = None) -> None:
+        self.steps = steps
         self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
         self.block: torch.Tensor | None = None
         self.step = 0
@@ -96,7 +150,8 @@ class Noise:
         """argmax over V of scores + Gumbel noise, (B, V) -> (B,)."""
         rows, vocabulary = scores.shape
         if self.block is None:
-            self.block = scores.new_empty(rows, max(1, NOISE_BLOCK // vocabulary), vocabulary)
+            steps = max(1, NOISE_BLOCK // vocabulary)
+            self.block = scores.new_empty(rows, min(steps, self.steps or steps), vocabulary)
         place = self.step % self.block.shape[1]
         if place == 0:
             self._refill()

@@ -1,6 +1,7 @@
 """Generation by transformers: batches by length within a token budget, and a stream of noise per request.
 
-Sampling is `choosing`'s; the loop, the cache and the stopping are transformers' own `generate`.
+Sampling is `choosing`'s; the loop, the cache and the stopping are transformers' own `generate`, except for traces
+alone, which `tracing` draws.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING
 from caderno.generation import Completion, Request, Sampling, completion, special_ids
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
     from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from caderno.generation.choosing import Chooser
+    from caderno.generation.constraint import Constraint
 
 
 class HfEngine:
@@ -43,39 +46,46 @@ class HfEngine:
 
         done: dict[int, Completion] = {}
         with tqdm(total=len(requests), desc="generate", unit="completion", disable=not progress) as bar:
-            for places in batches([len(r.prompt_ids) for r in requests], sampling.max_new_tokens, self.batch_tokens):
+            for places in self._batches(requests, sampling):
                 batch = [requests[place] for place in places]
-                done.update(zip(places, self._batch(batch, sampling), strict=True))
+                draw = self._traces if batch[0].only_trace(sampling) else self._batch
+                done.update(zip(places, draw(batch, sampling), strict=True))
                 bar.update(len(batch))
         return [done[place] for place in range(len(requests))]
 
     def close(self) -> None:
         """The model is the caller's; nothing to give back."""
 
+    def _batches(self, requests: list[Request], sampling: Sampling) -> Iterator[list[int]]:
+        """Places of requests that are drawn together: one constraint, or none, and within the budget."""
+        groups: dict[Constraint | None, list[int]] = {}
+        for place, request in enumerate(requests):
+            groups.setdefault(request.constraint, []).append(place)
+        for constraint, group in groups.items():
+            only_trace = requests[group[0]].only_trace(sampling)
+            new_tokens = constraint.max_codes + 1 if only_trace else sampling.max_new_tokens
+            for chosen in batches([len(requests[place].prompt_ids) for place in group], new_tokens, self.batch_tokens):
+                yield [group[place] for place in chosen]
+
+    def _traces(self, requests: list[Request], sampling: Sampling) -> list[Completion]:
+        """Traces and nothing after them, equal prompts prefilled once."""
+        from caderno.generation.tracing import draw
+
+        with _as_generator(self.model, self._config(sampling)) as model:
+            drawn = draw(model, requests, sampling, self.pad_id)
+        return [completion(request, *pair, True, self) for request, pair in zip(requests, drawn, strict=True)]
+
     def _batch(self, requests: list[Request], sampling: Sampling) -> list[Completion]:
         from transformers import LogitsProcessorList
 
         from caderno.generation.choosing import Chooser
 
-        ids, mask = self._padded(requests)  # (B, P), (B, P)
+        ids, mask = padded([r.prompt_ids for r in requests], self.pad_id, self.model.device)  # (B, P), (B, P)
         chooser = Chooser(requests, sampling, self.tokenizer, self.model.device)
         processors = LogitsProcessorList([chooser])
         with _as_generator(self.model, self._config(sampling)) as model:
             out = model.generate(input_ids=ids, attention_mask=mask, logits_processor=processors)  # (B, P + T)
-        return self._completions(requests, out[:, ids.shape[1] :], chooser)
-
-    def _padded(self, requests: list[Request]) -> tuple[Tensor, Tensor]:
-        """Ids and mask (B, P), padded on the left: the last column is every prompt's last token."""
-        import torch
-
-        width = max(len(r.prompt_ids) for r in requests)
-        ids = torch.full((len(requests), width), self.pad_id)
-        mask = torch.zeros_like(ids)
-        for row, request in enumerate(requests):
-            start = width - len(request.prompt_ids)
-            ids[row, start:] = torch.tensor(request.prompt_ids)
-            mask[row, start:] = 1
-        return ids.to(self.model.device), mask.to(self.model.device)
+        return self._completions(requests, out[:, ids.shape[1] :], chooser, {*self.eos_ids, *sampling.stop_ids})
 
     def _config(self, sampling: Sampling) -> GenerationConfig:
         """Everything explicit. Greedy to transformers: `Chooser` has drawn by then."""
@@ -86,20 +96,35 @@ class HfEngine:
             num_beams=1,
             use_cache=True,
             max_new_tokens=sampling.max_new_tokens,
-            eos_token_id=self.eos_ids,
+            eos_token_id=[*self.eos_ids, *sampling.stop_ids],
             pad_token_id=self.pad_id,
         )
 
-    def _completions(self, requests: list[Request], drawn: Tensor, chooser: Chooser) -> list[Completion]:
+    def _completions(
+        self, requests: list[Request], drawn: Tensor, chooser: Chooser, stops: set[int]
+    ) -> list[Completion]:
         """Rows of tokens (B, T), cut after their stop token."""
         logprobs = chooser.logprobs()  # (B, T) or None
         completions = []
         for row, (request, ids) in enumerate(zip(requests, drawn.tolist(), strict=True)):
-            stop = next((place for place, token in enumerate(ids) if token in self.eos_ids), None)
+            stop = next((place for place, token in enumerate(ids) if token in stops), None)
             length = len(ids) if stop is None else stop + 1
             kept = None if logprobs is None else logprobs[row][:length]
             completions.append(completion(request, ids[:length], kept, stop is not None, self))
         return completions
+
+
+def padded(prompts: list[list[int]], pad_id: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Ids and mask (B, P), padded on the left: the last column is every prompt's last token."""
+    import torch
+
+    width = max(len(ids) for ids in prompts)
+    ids = torch.full((len(prompts), width), pad_id)
+    mask = torch.zeros_like(ids)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = torch.tensor(prompt)
+        mask[row, width - len(prompt) :] = 1
+    return ids.to(device), mask.to(device)
 
 
 def batches(lengths: list[int], new_tokens: int, budget_tokens: int) -> Iterator[list[int]]:

@@ -47,12 +47,27 @@ class VllmEngine:
 
     def complete(self, requests: list[Request], sampling: Sampling, *, progress: bool) -> list[Completion]:
         """A completion per request, in order. vLLM batches by itself, token by token."""
+        from caderno.generation import vllm_traces
+
+        traced = [place for place, request in enumerate(requests) if request.constraint is not None]
+        free = [place for place, request in enumerate(requests) if request.constraint is None]
+        done: dict[int, Completion] = {}
+        if traced:
+            chosen = [requests[place] for place in traced]
+            done.update(zip(traced, vllm_traces.complete(self, chosen, sampling, progress), strict=True))
+        if free:
+            chosen = [requests[place] for place in free]
+            done.update(zip(free, self.free(chosen, [sampling] * len(free), progress), strict=True))
+        return [done[place] for place in range(len(requests))]
+
+    def free(self, requests: list[Request], samplings: list[Sampling], progress: bool) -> list[Completion]:
+        """Completions without a constraint, each by its own sampling, in one call."""
         outputs = self.llm.generate(
             [{"prompt_token_ids": request.prompt_ids} for request in requests],
-            [self._sampling(request, sampling) for request in requests],
+            [self._sampling(*pair) for pair in zip(requests, samplings, strict=True)],
             use_tqdm=progress,
         )
-        return [self._completion(*pair, sampling) for pair in zip(requests, outputs, strict=True)]
+        return [self._completion(*each) for each in zip(requests, outputs, samplings, strict=True)]
 
     def close(self) -> None:
         """Give back the engine's memory, the GPU's above all."""
@@ -74,7 +89,7 @@ class VllmEngine:
             top_k=sampling.top_k,
             max_tokens=sampling.max_new_tokens,
             seed=request.seed,
-            stop_token_ids=self.eos_ids,
+            stop_token_ids=[*self.eos_ids, *sampling.stop_ids],
             logprobs=0 if sampling.logprobs else None,
             thinking_token_budget=request.thinking_token_budget,
             detokenize=False,

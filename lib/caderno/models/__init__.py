@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -44,11 +45,14 @@ def load(model: ModelParams, *, for_training: bool = False) -> Policy:
     return loading.load(model, for_training=for_training)
 
 
-def with_lora(policy: Policy, lora: LoraParams) -> Policy:
-    """The policy with fresh trainable low-rank adapters around a frozen base; the base is wrapped, not copied."""
+def with_lora(policy: Policy, lora: LoraParams, trainable_rows: Sequence[int] = ()) -> Policy:
+    """The policy with fresh trainable low-rank adapters around a frozen base; the base is wrapped, not copied.
+
+    Of the embedding, and of a head of its own, the rows of the token ids `trainable_rows` train as well; ties are kept.
+    """
     from caderno.models import adapters
 
-    return adapters.with_lora(policy, lora)
+    return adapters.with_lora(policy, lora, trainable_rows)
 
 
 def init_from(target: Any, path: str | Path, *, tokenizer: PreTrainedTokenizerBase | None = None) -> PreTrainedModel:

@@ -11,6 +11,8 @@ from caderno.errors import BadInput
 from caderno.models import Policy, checks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
     from transformers import PreTrainedModel
 
@@ -22,23 +24,27 @@ ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "d
 MERGE_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.5, "float16": 0.1}
 
 
-def with_lora(policy: Policy, lora: LoraParams) -> Policy:
+def with_lora(policy: Policy, lora: LoraParams, trainable_rows: Sequence[int] = ()) -> Policy:
     """See `caderno.models.with_lora`. Raises BadInput when the policy has adapters, or no module matches."""
     from peft import PeftModel
 
     if isinstance(policy.model, PeftModel):
         raise BadInput("the policy has adapters already", expected="a plain model", where="model.lora")
-    model = _wrap(policy.model, lora)
+    model = _wrap(policy.model, lora, sorted(trainable_rows))
     info = policy.info | checks.describe(model, policy.tokenizer, policy.info.get("context_tokens"))
     scale = lora.alpha / lora.rank**0.5 if lora.rslora else lora.alpha / lora.rank
     adapter = {"rank": lora.rank, "alpha": lora.alpha, "scale": scale, "targets": adapted_modules(model)}
+    adapter["trainable_rows"] = len(trainable_rows)
     return Policy(model, policy.tokenizer, info | {"lora": adapter})
 
 
-def _wrap(model: PreTrainedModel, lora: LoraParams) -> Any:
+def _wrap(model: PreTrainedModel, lora: LoraParams, rows: list[int]) -> Any:
     targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
     common = {"r": lora.rank, "lora_alpha": lora.alpha, "lora_dropout": lora.dropout, "use_rslora": lora.rslora}
+    common |= _row_arguments(model, rows)
     if type(model).__module__.startswith("unsloth"):
+        if rows:
+            raise BadInput("single rows to train with unsloth", expected="backend: hf", where="model.backend")
         from unsloth import FastLanguageModel
 
         names = list(ALL_LINEAR) if targets == "all-linear" else targets
@@ -57,6 +63,23 @@ def _wrap(model: PreTrainedModel, lora: LoraParams) -> Any:
         ) from error
 
 
+def _row_arguments(model: PreTrainedModel, rows: list[int]) -> dict[str, Any]:
+    """PEFT's argument for training single rows; a tied head follows the embedding, an untied one trains its own."""
+    if not rows:
+        return {}
+    from peft.utils.other import TrainableTokensWrapper
+
+    held = model.get_input_embeddings().weight.shape[0]
+    if rows[0] < 0 or rows[-1] >= held:
+        raise BadInput(f"rows {rows[0]} to {rows[-1]} of {held}", expected="rows that exist", where="trainable_rows")
+    if not hasattr(TrainableTokensWrapper, "bias"):
+        # PEFT's wrapper passes on `weight` alone, and trl reads the head's `bias` too.
+        TrainableTokensWrapper.bias = property(lambda wrapper: wrapper.original_module.bias)
+    modules = [model.get_input_embeddings()] + ([] if checks.is_tied(model) else [model.get_output_embeddings()])
+    names = [name.rsplit(".", 1)[-1] for name, module in model.named_modules() if any(module is m for m in modules)]
+    return {"trainable_token_indices": dict.fromkeys(names, rows)}
+
+
 def adapted_modules(model: Any) -> list[str]:
     """Last names of the modules that carry an adapter."""
     return sorted(
@@ -70,9 +93,10 @@ def attach_and_merge(model: PreTrainedModel, path: str) -> tuple[PreTrainedModel
     Raises BadInput when the adapter's keys do not all land in the model, or when the adapter changes nothing.
     """
     attached, base_name = _attach(model, path)
-    on = probe_logits(attached)
+    also = trained_rows(attached)
+    on = probe_logits(attached, also)
     with attached.disable_adapter():
-        effect = (on - probe_logits(attached)).abs().max().item()
+        effect = (on - probe_logits(attached, also)).abs().max().item()
     if effect == 0:
         raise BadInput(
             "logits are the same with the adapter and without it",
@@ -99,7 +123,8 @@ def _attach(model: PreTrainedModel, path: str) -> tuple[Any, str | None]:
             expected="adapter_config.json and adapter_model.safetensors, trained on this model",
             where=f"model.adapter {path}",
         ) from error
-    lost = [key for key in result.missing_keys if "lora_" in key] + list(result.unexpected_keys)
+    ours = [key for key in result.missing_keys if "lora_" in key or "trainable_tokens_delta" in key]
+    lost = ours + list(result.unexpected_keys)
     if lost:
         raise BadInput(
             f"keys of the adapter and of the model do not meet: {checks.named(lost)}",
@@ -117,15 +142,16 @@ def merge(policy: Policy) -> Policy:
     if not isinstance(policy.model, PeftModel):
         return policy
     policy.model.eval()
-    model, error = _merged(policy.model, probe_logits(policy.model))
+    model, error = _merged(policy.model, probe_logits(policy.model, trained_rows(policy.model)))
     described = checks.describe(model, policy.tokenizer, policy.info.get("context_tokens"))
     return Policy(model, policy.tokenizer, policy.info | described | {"merge_error": error})
 
 
 def _merged(attached: Any, before: Tensor) -> tuple[PreTrainedModel, float]:
     """Merged model and the largest change of a logit. Raises BadInput when the merge is not the adapter."""
+    also = trained_rows(attached)
     model = attached.merge_and_unload()
-    error = (probe_logits(model) - before).abs().max().item()
+    error = (probe_logits(model, also) - before).abs().max().item()
     tolerance = MERGE_TOLERANCE[str(model.dtype).removeprefix("torch.")]
     if not error <= tolerance:
         raise BadInput(
@@ -138,11 +164,19 @@ def _merged(attached: Any, before: Tensor) -> tuple[PreTrainedModel, float]:
     return model, error
 
 
-def probe_logits(model: Any, tokens: int = 32) -> Tensor:
-    """Logits (1, T, V) in float32 on fixed pseudo-random tokens."""
+def trained_rows(model: Any) -> list[int]:
+    """Token ids whose rows an adapter trains."""
+    indices = getattr(model.peft_config["default"], "trainable_token_indices", None) or {}
+    listed = indices.values() if isinstance(indices, dict) else [indices]
+    return sorted({row for rows in listed for row in rows})
+
+
+def probe_logits(model: Any, also: Sequence[int] = (), tokens: int = 32) -> Tensor:
+    """Logits (1, T, V) in float32 on fixed pseudo-random tokens and the ids `also`."""
     import torch
 
     rows = model.get_input_embeddings().weight.shape[0]
-    ids = torch.randint(rows, (1, tokens), generator=torch.Generator().manual_seed(0)).to(model.device)
+    ids = torch.randint(rows, (tokens,), generator=torch.Generator().manual_seed(0))
+    ids = torch.cat([ids, torch.tensor(also, dtype=ids.dtype)])[None].to(model.device)
     with torch.no_grad():
         return model(input_ids=ids).logits.float()  # (1, T, V)

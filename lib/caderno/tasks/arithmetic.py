@@ -111,6 +111,18 @@ def _row(split: str, text: str, start: int, steps: list[tuple[str, int]], modulu
     }  # fmt: skip
 
 
+def prefix(row: dict, operations: int) -> dict:
+    """The row of an expression's first operations: its answer is one of the values on the row's own way.
+
+    Training on it supervises the process, however hidden: whoever does so has to say it.
+    """
+    facts = row["facts"]
+    start, steps, modulus = facts["start"], [tuple(step) for step in facts["operations"][:operations]], facts["modulus"]
+    text = _text(start, steps)
+    made = _row(row["split"], text, start, steps, modulus, "small")
+    return made | {"prompt": [*row["prompt"][:-1], {"role": "user", "content": text}]}
+
+
 def score(row: dict, completion: str) -> Score:
     """Format: the answer is one number and nothing else, but for a full stop. Partial and task: it is the right one.
 

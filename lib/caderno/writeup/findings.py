@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from caderno import stats
+from caderno.abstract import telling
 from caderno.writeup import words
 from caderno.writeup.artifacts import RunRecord, StageRecord, understood
 from caderno.writeup.setting import first_line
@@ -32,11 +33,31 @@ def sentence(record: RunRecord) -> str:
         if stage.result:
             said = _compared(stage.result) if stage.result["paired"] else _alone(stage.result)
             return f"{said} Stage {words.code(stopped.folder)} is **{stopped.state}**." if stopped else said
+    if stopped is None and (found := _abstract(record.stages["abstract_cot"])):
+        return found
     if stopped is None:
         return "Every planned stage passed; validation is not among them, so nothing is said about quality."
     why = f" ({words.plain(first_line(stopped.status['error']))})" if stopped.status.get("error") else ""
     tail = "; validation has not run" if stopped.name != "validation" else ""
     return f"There is no result: stage {words.code(stopped.folder)} is {stopped.state}{why}{tail}."
+
+
+def _abstract(stage: StageRecord) -> str:
+    """The best abstract arm against what it is paired with; "" without a result."""
+    result = stage.result
+    if not result:
+        return ""
+    with understood(stage.directory / "result.json"):
+        line = telling.best(result)
+        if line is None or "paired" not in line:
+            return ""
+        pair = line["paired"]
+        said = SAID[stats.reading(pair["low"], pair["high"])]
+        tokens = line["tokens_z"] + line["tokens_y"]
+        return (
+            f"{words.code(line['arm'])} answers {words.estimate(line['accuracy'])} of the test rows rightly with "
+            f"{tokens:.1f} tokens each: {said} {words.difference(pair)} against {words.code(line['paired_with'])}."
+        )
 
 
 def _compared(result: dict[str, Any]) -> str:

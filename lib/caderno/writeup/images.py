@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from caderno.writeup.artifacts import RunRecord, understood
+from caderno.writeup.artifacts import RunRecord, StageRecord, understood
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,6 +25,9 @@ CAPTIONS = {
     "sft-losses": "Training and held-out loss of SFT",
     "pretrain-losses": "Training and held-out loss of pretraining",
     "groups": "Prompts by their mean score, thoughts against their budgets, and groups without an advantage",
+    "accuracy-tokens": "Accuracy of every arm against the tokens of its thought or trace and its answer",
+    "interventions": "Accuracy of the best abstract arm with its trace kept, dropped, randomised, swapped and cut",
+    "trace-panel": "Its traces: codes by rank, lengths, entropy by position, likeness",
     "calibration": "Score, ceiling and thinking per task at two temperatures",
 }
 
@@ -76,11 +79,32 @@ def _wanted(record: RunRecord) -> dict[str, tuple[str, Callable[[], Figure]]]:
         wanted["before-after"] = "40-validation/result.json", lambda: plots.before_after(validation.result)
         if grpo.metrics:
             wanted["hero"] = HERO, lambda: plots.readme_hero(record.run_dir)
+    wanted |= _abstract(stages["abstract_cot"])
     hottest = max((s["temperature"] for s in validation.samples), default=None)
     samples = [s for s in validation.samples if s["temperature"] == hottest]
     if any(sample["score"] is not None for sample in samples):
         wanted["score-distribution"] = "40-validation/samples.jsonl", lambda: plots.score_distribution(samples)
     return wanted
+
+
+def _abstract(stage: StageRecord) -> dict[str, tuple[str, Callable[[], Figure]]]:
+    """The pictures of abstract chain-of-thought, of all arms and of the best one."""
+    from caderno import plots
+    from caderno.abstract import telling
+
+    result, source = stage.result, f"{stage.folder}/result.json"
+    if not result:
+        return {}
+    chance, best = result["chance"], telling.best(result)
+    wanted = {"accuracy-tokens": (source, lambda: plots.accuracy_tokens(telling.points(result), chance=chance))}
+    if best is None:
+        return wanted
+    return wanted | {
+        "interventions": (source, lambda: plots.interventions(best["interventions"], chance=chance)),
+        "trace-panel": (
+            source, lambda: plots.trace_panel(result["health"][best["arm"]], title=f"Traces of {best['arm']}")
+        ),
+    }  # fmt: skip
 
 
 def _png(figure: Figure) -> bytes:

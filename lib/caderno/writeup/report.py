@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from caderno.writeup import calibrated, completions, findings, judged, people, setting, stages, words
+from caderno.writeup import abstracted, calibrated, completions, findings, judged, people, setting, stages, words
 from caderno.writeup.artifacts import RunRecord
 from caderno.writeup.images import Image
 
@@ -35,7 +35,8 @@ def render(record: RunRecord, kept: dict[str, str], pictures: dict[str, Image], 
     template = environment.get_template("report.md.j2")
     text = template.render(
         run=record, params=record.params, people=_blocks(kept), kept=people.mark(kept), image=image, words=words,
-        setting=setting, stages=stages, findings=findings, judged=judged, calibrated=calibrated, **_pieces(record),
+        setting=setting, stages=stages, findings=findings, judged=judged, calibrated=calibrated, abstracted=abstracted,
+        **_pieces(record),
     )  # fmt: skip
     return text.rstrip("\n") + "\n"
 

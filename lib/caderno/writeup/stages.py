@@ -31,6 +31,15 @@ ENDS = 10  # logged steps at each end, as in 30-grpo/result.json
 ORDER = ("fail", "unknown", "warn", "pass", "not_applicable")
 
 
+def told(record: RunRecord, name: str) -> bool:
+    """Whether a stage has a section: it is planned, or left something, or the run is of the ordinary kind.
+
+    An ordinary run tells what it lacks; one of abstract traces alone never meant to have the others.
+    """
+    stage = record.stages[name]
+    return stage.planned or stage.result is not None or not record.stages["abstract_cot"].planned
+
+
 def calibration(stage: StageRecord) -> Table:
     """Score, ceiling and thinking by task, at the training and the deployment temperature."""
     columns = ("Task", "Sampling", ">Mean reward", ">Fully correct", ">Cut at the ceiling", ">Tokens")
