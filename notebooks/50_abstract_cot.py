@@ -28,7 +28,7 @@
 
 # %% tags=["parameters"]
 params_file = "params/abstract_cot/demo.yaml"
-run_dir = "runs/abstract-demo"
+run_dir = "runs/abstract_cot-demo"
 
 # %% [markdown]
 # Everything else is in the parameter file, resolved and checked before anything is loaded. The run directory is

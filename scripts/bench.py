@@ -94,10 +94,11 @@ SECTIONS = {
     ),
     "traces": Section(
         "Constrained traces", bench_traces.tracing, 5,
-        f"{bench_traces.TRACES} traces of each of a batch's chained expressions, temperature 1, from ids to ids, minimum "
-        "and maximum the same so that all draw as many tokens. Ours has a seed per trace and renormalised "
-        "log-probabilities, the baselines neither; they prefill every trace, as `generate` does. The large embedding has "
-        "Qwen3's rows and the shipped model's layers. vLLM: no line where it cannot be imported.",
+        f"{bench_traces.TRACES} traces of each chained expression, temperature 1, from ids to ids, minimum and maximum "
+        "the same so that all draw as many tokens. Ours has a seed per trace and renormalised log-probabilities, the "
+        "baselines neither, and they prefill every trace, as `generate` does. The large embedding has Qwen3's rows "
+        "under the shipped model's layers. vLLM: no line where it cannot be imported.",
+        full=True,
     ),
     "notebooks": Section(
         "Notebooks at smoke size", bench_stages.at_smoke_size, 3,

@@ -32,7 +32,7 @@ LEAST_OVER_LOOP, LEAST_OF_FREE = 3.0, 0.9
 
 
 class LoopOverRows:
-    """The constraint by a loop over rows in Python that asks the tensors for numbers, as the public reproduction has."""
+    """The constraint by a loop over rows in Python that asks the tensors for numbers, the reproduction's way."""
 
     def __init__(self, vocabulary: AbstractVocabulary, spec: TraceParams) -> None:
         import torch

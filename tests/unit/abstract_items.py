@@ -48,9 +48,7 @@ def codes(dice: random.Random, vocabulary, least: int = 1, most: int = 3) -> tup
 def rows(vocabulary, count: int, seed: int = 0, *, thought: bool = True) -> list[Segments]:
     """[X; C; Z; Y] with random traces of one to three codes."""
     dice = random.Random(f"traces {seed}")
-    return [
-        one.segments(traced(vocabulary, codes(dice, vocabulary)), thought=thought) for one in items(count, seed)
-    ]
+    return [one.segments(traced(vocabulary, codes(dice, vocabulary)), thought=thought) for one in items(count, seed)]
 
 
 def apart(one: models.Policy, other: models.Policy) -> float:

@@ -104,9 +104,7 @@ def test_rows_too_long_or_without_a_thought_are_named_and_never_cut(tokenizer, m
 
 def test_the_limit_counts_prompt_thought_trace_and_answer(tokenizer, made):
     item = rows.encode_one(made[0], tokenizer)
-    whole = max(
-        len(item.segments(range(ROOM), thought=True)), len(item.spoken())
-    )
+    whole = max(len(item.segments(range(ROOM), thought=True)), len(item.spoken()))
     assert len(rows.encode(made[:1], tokenizer, whole, ROOM).items) == 1
     with pytest.raises(BadInput, match=f"{made[0]['id']}: {whole} tokens"):
         rows.encode(made[:1], tokenizer, whole - 1, ROOM)

@@ -36,7 +36,7 @@ def judge(
     """
     requests, sampling = _requests(items, kind, vocabulary, spec, run)
     drawn = engine.complete(requests, sampling, progress=False)
-    parts = [_parts(one, kind, vocabulary, spec, engine) for one in drawn]
+    parts = [_parts(*pair, kind, vocabulary, spec, engine) for pair in zip(requests, drawn, strict=True)]
     correct = _correct(rows, [one.row_id for one in drawn], [part.pop("answer") for part in parts])
     return [
         {"id": one.row_id, "arm": arm, "correct": right, "completion": one.text, "finish_reason": one.finish_reason}
@@ -68,22 +68,31 @@ def pause(vocabulary: AbstractVocabulary, spec: AbstractParams) -> tuple[int, ..
 
 
 def _parts(
-    one: Completion, kind: Kind, vocabulary: AbstractVocabulary, spec: AbstractParams, engine: Engine
+    asked: Request, one: Completion, kind: Kind, vocabulary: AbstractVocabulary, spec: AbstractParams, engine: Engine
 ) -> dict[str, Any]:
     """The answer's text, the trace's codes, and the tokens of thought, trace and answer."""
-    ids, answer, trace = one.token_ids, one.text, []
-    c = z = 0
-    if kind == "verbal":
-        answer = thinking.answer_of(one.text)
-        close = budgets.token_id(engine.tokenizer, thinking.THINK_CLOSE)
-        c = ids.index(close) + 1 if close in ids else 0 if thinking.THINK_OPEN not in one.text else len(ids)
+    ids, trace = one.token_ids, []
+    given = {"abstract": 1, "pause": len(pause(vocabulary, spec))}.get(kind, 0)
     if kind == "abstract":
         trace = ids[: ids.index(vocabulary.end_id)]
         z = len(trace) + 1
-        ids = ids[: z + spec.answer_tokens]  # a short trace does not buy a longer answer
-        answer = engine.tokenizer.decode([one for one in ids[z:] if one not in engine.special_ids])
-    given = {"abstract": 1, "pause": len(pause(vocabulary, spec))}.get(kind, 0)
-    return {"answer": answer, "trace": trace, "tokens_c": c, "tokens_z": z + given, "tokens_y": len(ids) - c - z}
+        kept = ids[z : z + spec.answer_tokens]  # a short trace does not buy a longer answer
+        text = engine.tokenizer.decode([token for token in kept if token not in engine.special_ids])
+        cut = {"completion": text, "finish_reason": "length"} if z + len(kept) < len(ids) else {}
+        return {"answer": text, "trace": trace, "tokens_c": 0, "tokens_z": z + given, "tokens_y": len(kept), **cut}
+    c, answer = _thought(asked.prompt_ids, one, engine) if kind == "verbal" else (0, one.text)
+    return {"answer": answer, "trace": trace, "tokens_c": c, "tokens_z": given, "tokens_y": len(ids) - c}
+
+
+def _thought(prompt_ids: Sequence[int], one: Completion, engine: Engine) -> tuple[int, str]:
+    """Tokens of the thought with its tags, and the answer after it: none after a thought that stands open."""
+    opening, closing = (budgets.token_id(engine.tokenizer, t) for t in (thinking.THINK_OPEN, thinking.THINK_CLOSE))
+    opened = budgets.open_thought_tokens(prompt_ids, opening, closing) is not None
+    found = thinking.split(one.text, opened=opened)
+    if not found.closed:
+        return len(one.token_ids), ""
+    ids = one.token_ids
+    return (len(ids) - ids[::-1].index(closing) if closing in ids else 0), found.answer
 
 
 def _correct(rows: dict[str, dict], ids: Sequence[str], texts: Sequence[str]) -> list[bool | None]:

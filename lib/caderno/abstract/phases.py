@@ -37,7 +37,7 @@ def open_model(params: Params, directory: Path | None, *, for_training: bool = F
     named = params.model if directory is None else generation.plain(params.model, directory / "model")
     policy = models.load(named, for_training=for_training)
     if for_training and params.model.lora:
-        return vocabulary.with_lora(policy, params.model.lora, vocabulary.of(policy.tokenizer))
+        return models.with_lora(policy, params.model.lora, vocabulary.of(policy.tokenizer).new_ids)
     return policy
 
 

@@ -41,6 +41,7 @@ def refuse_impossible(params: Params) -> None:
     _batches_divide(params)
     _lengths_fit(params)
     _rows_suffice(params)
+    _phases_take_fresh_rows(params)
     _quantised_weights_have_adapters(params)
     _rollouts_can_be_limited(params)
     _forced_thoughts_leave_an_answer(params)
@@ -105,6 +106,20 @@ def _row_demands(params: Params) -> Iterator[tuple[str, int, str, int]]:
         yield "grpo.eval_rows", grpo.eval_rows, "data.heldout_rows", data.heldout_rows
     if "calibration" in params.stages:
         yield "calibration.rows", params.calibration.rows, "data.heldout_rows", data.heldout_rows
+    if "abstract_cot" in params.stages and params.abstract.base:
+        yield "abstract.base.rows", params.abstract.base.rows, "data.train_rows", data.train_rows
+
+
+def _phases_take_fresh_rows(params: Params) -> None:
+    """No row serves two phases of an abstract warm-up; found out at its second round, it would cost the first."""
+    spec, available = params.abstract, params.data.train_rows
+    wanted = spec.rounds * (spec.phase_a.rows + spec.phase_b.rows)
+    if "abstract_cot" in params.stages and wanted > available:
+        refuse(
+            ["abstract.rounds", "data.train_rows"],
+            f"{spec.rounds} rounds with phases of {spec.phase_a.rows} and {spec.phase_b.rows} rows take {wanted}",
+            f"at most data.train_rows ({available}), each row once", "Lower them or raise data.train_rows.",
+        )  # fmt: skip
 
 
 def _rows_suffice(params: Params) -> None:
