@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import conftest
 import pytest
 import torch
@@ -10,6 +12,7 @@ from materials import params, rows
 from caderno import models
 from caderno.guards import facts_probe_model
 from caderno.params.sections import LoraParams
+from caderno.training import references
 from falsifiers.registry import control, falsifies
 
 KL = params(grpo={"kl_coef": 0.1})
@@ -85,33 +88,61 @@ def test_another_attention_gives_the_same_layers(policy):
     return {"layers": facts}
 
 
+def reference(policy: models.Policy, given=KL) -> dict:
+    return {"reference": facts_probe_model.reference(policy, given, references.shown)}
+
+
 @falsifies("ref-policy", "fail")
 def test_a_trained_adapter_and_its_base_as_reference(adapted):
-    return {"reference": facts_probe_model.reference(adapted, KL)}
+    """The training would refuse it: in words, not by a KL that happens to be below the limit."""
+    facts = reference(adapted)
+    assert "the adapters change a logit" in facts["reference"]["refused"]
+    return facts
 
 
 @falsifies("ref-policy", "fail")
-def test_weights_put_in_place_after_loading(directory):
-    """TRL loads the reference from the directory that the config names."""
-    policy = models.load(params(model={"name": str(directory), "max_length": 256}).model)
-    spoil(policy.model, "mlp", 0.5)
-    return {"reference": facts_probe_model.reference(policy, KL)}
+def test_the_base_of_a_trained_adapter_that_nobody_refuses(adapted, monkeypatch):
+    monkeypatch.setattr(references, "_require_fresh", lambda *_: None)
+    return reference(adapted)
+
+
+@pytest.fixture
+def changed(directory) -> models.Policy:
+    """With weights put in place after loading, of which its config's directory knows nothing."""
+    found = models.load(params(model={"name": str(directory), "max_length": 256}).model)
+    spoil(found.model, "mlp", 0.5)
+    return found
+
+
+@falsifies("ref-policy", "fail")
+def test_a_reference_loaded_by_the_policys_name(changed, monkeypatch):
+    """TRL's own way under full fine-tuning."""
+    by_name = type(changed.model).from_pretrained(changed.model.config._name_or_path).eval()
+    monkeypatch.setattr(references, "_reference", lambda *_: by_name)
+    return reference(changed)
+
+
+@falsifies("ref-policy", "fail")
+def test_a_copy_that_lost_a_tensor(policy, monkeypatch):
+    other = conftest.build_model(policy.tokenizer)
+    spoil(other, "mlp", 0.5)
+    monkeypatch.setattr(references, "copy", SimpleNamespace(deepcopy=lambda model: other))
+    return reference(policy)
 
 
 @control("ref-policy")
 def test_a_fresh_adapter(policy):
-    return {"reference": facts_probe_model.reference(models.with_lora(policy, LORA), KL)}
+    return reference(models.with_lora(policy, LORA))
 
 
 @control("ref-policy")
-def test_the_weights_of_the_directory(directory):
-    policy = models.load(params(model={"name": str(directory), "max_length": 256}).model)
-    return {"reference": facts_probe_model.reference(policy, KL)}
+def test_a_copy_of_weights_put_in_place_after_loading(changed):
+    return reference(changed)
 
 
 @falsifies("ref-policy", "not_applicable")
 def test_no_kl_no_reference(policy):
-    return {"reference": facts_probe_model.reference(policy, params())}
+    return reference(policy, params())
 
 
 @falsifies("tied-head", "fail")

@@ -40,15 +40,25 @@ def smoke(twins) -> Path:
     return twins[0]
 
 
-def test_every_notebook_of_the_checkout_is_run(smoke):
+@pytest.fixture(scope="module")
+def abstract(tmp_path_factory) -> Path:
+    """A run of abstract chain-of-thought, every arm for a step or two."""
+    home = tmp_path_factory.mktemp("abstract")
+    process = start(home, "run", "params/abstract_cot/smoke.yaml")
+    told, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, told[-3000:]
+    return home / "abstract_cot-smoke"
+
+
+def test_every_notebook_of_the_checkout_is_run(smoke, abstract):
     names = {path.stem.partition("_")[0] for path in (checkout() / "notebooks").glob("*.py")}
-    ran = {path.parent.name.partition("-")[0] for path in smoke.glob("*/notebook.ipynb")}
+    ran = {path.parent.name.partition("-")[0] for run in (smoke, abstract) for path in run.glob("*/notebook.ipynb")}
     assert names == ran
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_passes_and_leaves_its_artifacts(smoke, stage):
-    directory = smoke / STAGE_DIRECTORIES[stage]
+@pytest.mark.parametrize("stage", [*STAGES, "abstract_cot"])
+def test_a_stage_passes_and_leaves_its_artifacts(smoke, abstract, stage):
+    directory = (abstract if stage == "abstract_cot" else smoke) / STAGE_DIRECTORIES[stage]
     assert json.loads((directory / "status.json").read_text())["state"] == "passed"
     assert json.loads((directory / "result.json").read_text())
     cells = nbformat.read(directory / "notebook.ipynb", as_version=4).cells
@@ -91,6 +101,16 @@ def test_metrics_have_a_curve_per_task_and_their_steps(smoke):
 def test_the_report_names_every_stage(smoke):
     report = (smoke / "report.md").read_text()
     assert all(STAGE_DIRECTORIES[stage] in report for stage in STAGES)
+
+
+def test_every_abstract_arm_is_told_beside_its_control(abstract):
+    result = json.loads((abstract / "50-abstract-cot" / "result.json").read_text())
+    told = {line["arm"]: line for line in result["arms"]}
+    assert {"direct", "verbal", "pause", "oracle", "cold_rl", "staged_rl", "selection_rl"} <= set(told)
+    assert all(line["accuracy"]["n"] == result["test_rows"] for line in told.values())
+    assert told["selection"]["paired_with"] == "direct" and told["selection_rl"]["paired_with"] == "selection"
+    report = (abstract / "report.md").read_text()
+    assert all(f"`{arm}`" in report for arm in told) and "hidden process supervision" in report
 
 
 def test_the_same_command_again_skips_what_has_passed(smoke):

@@ -1,14 +1,15 @@
-"""Random items and rows over a random tiny policy with abstract codes, for the tests of its training; asserts nothing."""
+"""Random items and rows with abstract codes for the tests of what is trained on them; it asserts nothing."""
 
 from __future__ import annotations
 
 import random
 from functools import cache
 
-import rl_runs
+import conftest
 import torch
 
 from caderno import models, params
+from caderno.abstract import vocabulary as abstract_vocabulary
 from caderno.abstract.rows import Item, traced
 from caderno.abstract.sequences import Segments
 
@@ -21,13 +22,30 @@ def base() -> models.Policy:
     return models.load(params.Params(name="tiny", model={"name": "tiny"}).model)
 
 
+def policy(codes: int = 4, **changes) -> tuple[models.Policy, abstract_vocabulary.AbstractVocabulary]:
+    """A random policy with its codes, for training; the same one every time."""
+    tokenizer = conftest.build_tokenizer()
+    model = conftest.build_model(tokenizer, **{"initializer_range": 0.1, **changes})
+    found, vocabulary = abstract_vocabulary.extend(models.Policy(model, tokenizer), codes, seed=0)
+    found.model.train()
+    return found, vocabulary
+
+
+def adapted() -> tuple[models.Policy, abstract_vocabulary.AbstractVocabulary]:
+    """The same with fresh adapters and the new rows to train."""
+    found, vocabulary = policy()
+    torch.manual_seed(0)
+    lora = params.Params(name="t", model={"name": "tiny", "lora": {"rank": 4, "alpha": 8}}).model.lora
+    return models.with_lora(found, lora, vocabulary.new_ids), vocabulary
+
+
 def tokens(dice: random.Random, least: int, most: int) -> tuple[int, ...]:
     return tuple(dice.choices(PLAIN, k=dice.randint(least, most)))
 
 
 def item(row_id: str, x, y, *, c=(), values=()) -> Item:
     """An item of token ids, its answer ended by EOS as `rows.encode` does it."""
-    eos = (rl_runs.conftest.build_tokenizer().eos_token_id,)
+    eos = (conftest.build_tokenizer().eos_token_id,)
     x, c, y = tuple(x), tuple(c), (*y, *eos)
     return Item(row_id, x, (*x, 4), c, (len(c),) if c else (), (*c, *y), y, tuple(values))
 

@@ -23,20 +23,19 @@ def seven() -> dict:
 
 
 class Spoken:
-    """An engine that says what it was told, by row id; it keeps what it was asked."""
+    """An engine that says what it was told, as far as it may; it keeps what it was asked."""
 
     context_tokens = 512
 
-    def __init__(self, tokenizer, said: dict[str, list[int]] | list[int]):
+    def __init__(self, tokenizer, said: list[int]):
         self.tokenizer, self.said, self.special_ids = tokenizer, said, special_ids(tokenizer)
 
     def complete(self, requests, sampling, *, progress):
         self.requests, self.sampling = requests, sampling
         found = []
         for request in requests:
-            ids = self.said if isinstance(self.said, list) else self.said[request.row_id]
-            stopped = ids[-1] == self.tokenizer.eos_token_id
-            found.append(completion(request, ids[: sampling.max_new_tokens], None, stopped, self))
+            ids = self.said[: sampling.max_new_tokens]
+            found.append(completion(request, ids, None, ids[-1] == self.tokenizer.eos_token_id, self))
         return found
 
 
@@ -95,7 +94,7 @@ def test_the_answer_is_judged_and_every_token_counted(judged, kind, text, correc
 
 def test_a_short_trace_does_not_buy_a_longer_answer(judged):
     """The engine's ceiling is of the longest trace with the answer: what a shorter one leaves is not the answer's."""
-    late = "\n\n\n7" + EOS
+    late = "<abs_B><abs_B><abs_B>7" + EOS
     for length, codes in ((4, "<abs_A>" * 4), (1, "<abs_A>")):
         sample, engine, _ = judged("abstract", f"{codes}<endabstract>{late}")
         assert sample["correct"] is False and sample["tokens_y"] == 3, f"{length} codes"

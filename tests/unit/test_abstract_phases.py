@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abstract_items
 import pytest
-import rl_runs
 import torch
 
 from caderno import params
@@ -20,7 +19,7 @@ def fit(tmp_path):
     """A function: (policy, result) of a training of a fresh policy on random rows of lengths that differ."""
 
     def run(directory: str = "a", steps: int = 3, count: int = 8, given=None, made=None, more=(), **spec):
-        policy, vocabulary = given or rl_runs.policy()
+        policy, vocabulary = given or abstract_items.policy()
         made = made or abstract_items.rows(vocabulary, count)
         arguments = {"seed": 0, "steps": steps, **dict(more)}
         return policy, phases.fit(policy, made, FitParams(**(SPEC | spec)), tmp_path / directory, **arguments)
@@ -40,19 +39,19 @@ def test_it_is_the_steps_that_learn(fit):
     """Planted: at a rate of next to nothing the same rows are not learnt."""
     policy, result = fit(steps=10, batch_size=8, learning_rate=1e-12)
     assert result["loss"]["last"] > 0.9 * result["loss"]["first"]
-    assert abstract_items.apart(policy, rl_runs.policy()[0]) < 1e-6
+    assert abstract_items.apart(policy, abstract_items.policy()[0]) < 1e-6
 
 
 @pytest.mark.parametrize("thought", [True, False])
 def test_micro_batches_make_the_step_that_one_batch_makes(fit, monkeypatch, thought):
     """Rows differ in their tokens with loss, so that a mean of micro-batches' means is another gradient."""
     abstract_items.sgd(monkeypatch)
-    made = abstract_items.rows(rl_runs.policy()[1], 8, thought=thought)
+    made = abstract_items.rows(abstract_items.policy()[1], 8, thought=thought)
     counts = [sum(label != sequences.IGNORED for label in sequences.labels(row)) for row in made]
     assert sum(counts[:4]) != sum(counts[4:]) and len(set(counts)) > 2
     one, whole = fit("one", made=made, batch_size=4)
     two, split = fit("two", made=made, batch_size=4, gradient_accumulation_steps=2)
-    assert abstract_items.apart(one, rl_runs.policy()[0]) > 1e-2, "there was something to learn"
+    assert abstract_items.apart(one, abstract_items.policy()[0]) > 1e-2, "there was something to learn"
     assert abstract_items.apart(one, two) < 1e-5
     assert split["loss"] == pytest.approx(whole["loss"], abs=1e-4)
     plain = bottleneck.loss
@@ -83,22 +82,17 @@ def test_a_training_that_was_stopped_ends_as_the_unbroken_one(fit, muon):
 @pytest.mark.parametrize("adapters", [False, True])
 def test_a_training_that_came_to_its_end_is_reopened_as_it_was(fit, adapters):
     """Killed between its last checkpoint and its finished weights; Trainer would take a step too many."""
-    first, told = fit(given=adapted() if adapters else None)
-    again, result = fit(given=adapted() if adapters else None)
+    first, told = fit(given=abstract_items.adapted() if adapters else None)
+    again, result = fit(given=abstract_items.adapted() if adapters else None)
     assert told["steps"] == 3 and {**result, "seconds": 0} == {**told, "seconds": 0}
-    fresh, _ = adapted() if adapters else rl_runs.policy()
+    fresh, _ = abstract_items.adapted() if adapters else abstract_items.policy()
     assert abstract_items.apart(first, again) == 0 and abstract_items.apart(first, fresh) > 1e-3
-
-
-def adapted():
-    policy, vocabulary = rl_runs.policy()
-    return rl_runs.lora(policy, vocabulary), vocabulary
 
 
 def test_muon_is_for_whole_weights(fit):
     with pytest.raises(BadInput, match="Muon for low-rank adapters"):
-        fit("muon", given=adapted(), muon_learning_rate=0.02)
-    given = adapted()
+        fit("muon", given=abstract_items.adapted(), muon_learning_rate=0.02)
+    given = abstract_items.adapted()
     frozen = {name: one.clone() for name, one in given[0].model.named_parameters() if not one.requires_grad}
     _, result = fit("adamw", given=given, steps=30, batch_size=8)
     assert result["loss"]["last"] < 0.9 * result["loss"]["first"]
@@ -116,7 +110,7 @@ def test_loss_on_y_alone_trains_no_z(fit, monkeypatch):
 
 
 def test_a_token_of_z_counts_by_its_weight(fit):
-    made = abstract_items.rows(rl_runs.policy()[1], 4)
+    made = abstract_items.rows(abstract_items.policy()[1], 4)
     z, y = sum(len(row.z) - 1 for row in made), sum(len(row.y) for row in made)
     for weight in (1.0, 3.0):
         _, result = fit(f"{weight}", steps=1, made=made, more={"weight_z": weight}.items())
@@ -141,8 +135,7 @@ def test_steps_come_from_rows_and_passes_or_are_asked_for(spec, steps):
 
 
 def test_finished_weights_are_those_that_were_trained(tmp_path):
-    policy, vocabulary = rl_runs.policy()
-    trainable = rl_runs.lora(policy, vocabulary)
+    trainable, vocabulary = abstract_items.adapted()
     rows = abstract_items.rows(vocabulary, 8)
     phases.fit(trainable, rows, FitParams(**SPEC), tmp_path, seed=0, steps=10)
     batch = sequences.collate(rows, 0)
@@ -155,4 +148,4 @@ def test_finished_weights_are_those_that_were_trained(tmp_path):
     fresh = phases.open_model(given, tmp_path, for_training=True)
     assert torch.allclose(bottleneck.token_nll(fresh.model, batch).nll, trained, atol=1e-4), "adapters that do nothing"
     assert any("lora" in name for name, one in fresh.model.named_parameters() if one.requires_grad)
-    assert not torch.allclose(bottleneck.token_nll(rl_runs.policy()[0].model, batch).nll, trained, atol=1e-2)
+    assert not torch.allclose(bottleneck.token_nll(abstract_items.policy()[0].model, batch).nll, trained, atol=1e-2)

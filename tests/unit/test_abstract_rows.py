@@ -112,7 +112,7 @@ def test_the_limit_counts_prompt_thought_trace_and_answer(tokenizer, made):
 
 def test_no_row_left_is_an_error_that_says_why(tokenizer, made):
     mute = [{**row, "reference": row["gold"]} for row in made]
-    with pytest.raises(BadInput, match="none of 12 rows can be used .*holds no thought"):
+    with pytest.raises(BadInput, match=r"none of 12 rows can be used .*holds no thought"):
         rows.encode(mute, tokenizer, 128, ROOM)
 
 

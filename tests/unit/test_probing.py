@@ -15,7 +15,7 @@ from caderno.errors import BadInput
 from caderno.generation.hf import HfEngine
 from caderno.guards import facts_data, facts_probe_rewards, facts_probe_steps
 from caderno.params.sections import LoraParams
-from caderno.training import probing
+from caderno.training import probing, references
 
 SPLITS = {name: list(rows(name)) for name in ("train", "heldout", "test")}
 ALARMS = {"fail", "warn"}
@@ -61,8 +61,10 @@ def test_a_probed_policy_is_as_before(policy, lora):
     assert policy.model.training and policy.model.config._attn_implementation == attention
     found = answers(probing.judged(facts))
     assert found["adapter-on-off"] == ("pass" if lora else "not_applicable")
-    # a model built in memory names no directory that TRL could load its reference from
-    assert found["ref-policy"] == ("pass" if lora else "unknown")
+    # also of a model built in memory, which names no directory that a reference could be loaded from
+    assert found["ref-policy"] == "pass" and facts["reference"] == {
+        "kl": 0.0, "how": references.DISABLED if lora else references.COPY,
+    }  # fmt: skip
     assert found["sampler-sync-probe"] == found["tied-head"] == found["weights-move"] == "pass"
 
 

@@ -108,3 +108,21 @@ def test_the_last_digit_alone_is_judged(completion, total):
 def test_both_profiles_have_a_prompt_and_the_full_one_says_the_rule():
     [small], [full] = (arithmetic.rows("train", 1, 0, profile=profile) for profile in ("small", "full"))
     assert small["id"] == full["id"] and "por 10" in full["prompt"][0]["content"]
+
+
+@pytest.mark.parametrize("profile", ["small", "full"])
+def test_a_prefix_is_the_row_of_its_first_operations(profile):
+    for row in arithmetic.rows("train", 20, 0, modulus=11, profile=profile):
+        facts = row["facts"]
+        for length in range(1, 5):
+            cut = arithmetic.prefix(row, length)
+            assert cut["gold"] == str(facts["values"][length - 1]), "a value on the row's own way"
+            for name in ("operations", "steps", "values"):
+                assert cut["facts"][name] == facts[name][:length]
+            assert (cut["facts"]["start"], cut["facts"]["modulus"]) == (facts["start"], 11)
+            assert cut["facts"]["question"] == "; ".join(facts["question"].split("; ")[: length + 1])
+            assert cut["prompt"] == [row["prompt"][0], {"role": "user", "content": cut["facts"]["question"]}]
+            assert cut["reference"].endswith(f"{facts['steps'][length - 1]}.\n</think>\n\n{cut['gold']}")
+            assert arithmetic.score(cut, cut["reference"]).fully_correct
+        assert arithmetic.prefix(row, 4) == row, "all of them are the row itself"
+        assert len({arithmetic.prefix(row, length)["id"] for length in range(1, 5)}) == 4

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from caderno.abstract.sequences import Segments
 
 Trained = dict[str, Any]  # steps, inputs, model (directory), and what the training told
-KINDS: dict[str, judging.Kind] = {"verbal": "verbal", "direct": "direct", "direct_staged": "direct", "pause": "pause"}
+KINDS: dict[str, judging.Kind] = {
+    "verbal": "verbal", "pause": "pause", **dict.fromkeys(("direct", "direct_staged", "direct_stepwise"), "direct"),
+}  # fmt: skip
 
 
 def run(campaign: Campaign, arm: str, before: dict[str, Trained]) -> Trained:
@@ -77,7 +79,11 @@ def _warmed(select: bool) -> Callable:
 
 def _reinforced(campaign: Campaign, arm: str, before: dict[str, Trained]) -> Trained:
     """Warm-started RL from the arm that `STARTS` names, or from the base where it names none."""
-    start = before[STARTS[arm]] if arm in STARTS else {"model": str(campaign.base), "inputs": "base", "steps": 0}
+    start = (
+        before[STARTS[arm]]
+        if arm in STARTS
+        else {"model": str(campaign.base), "inputs": campaign.based["inputs"], "steps": 0}
+    )
     place = campaign.directory / arm / "train"
     warm = Path(start["model"])
     done = campaign.step(place, lambda directory: _rl(campaign, arm, warm, directory), start=start["inputs"])
@@ -109,7 +115,7 @@ TRAIN: dict[str, Callable[[Campaign, str, dict[str, Trained]], Trained]] = {
     "oracle": _supervised(_oracle),
     "warmup": _warmed(select=False),
     "selection": _warmed(select=True),
-    "staged": staging.train,
-    "direct_staged": staging.train_direct,
-    **dict.fromkeys(("warmup_rl", "selection_rl", "staged_rl", "cold_rl"), _reinforced),
+    **dict.fromkeys(("staged", "stepwise"), staging.train),
+    **dict.fromkeys(("direct_staged", "direct_stepwise"), staging.train_direct),
+    **dict.fromkeys(("warmup_rl", "selection_rl", "staged_rl", "stepwise_rl", "cold_rl"), _reinforced),
 }

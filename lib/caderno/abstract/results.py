@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # that was trained for as long on the same rows.
 PAIRED = {
     "warmup_rl": ("warmup",), "selection_rl": ("selection",), "staged_rl": ("staged",), "staged": ("direct_staged",),
+    "stepwise_rl": ("stepwise",), "stepwise": ("direct_stepwise",), "direct_stepwise": ("direct",),
     "cold_rl": ("direct",), "warmup": ("direct",), "selection": ("direct", "warmup"), "oracle": ("direct",),
     "pause": ("direct",), "verbal": ("direct",), "direct_staged": ("direct",),
 }  # fmt: skip

@@ -6,9 +6,9 @@ paper does not print, are TRL's as the parameters say. It saves no finished weig
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from types import SimpleNamespace
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from caderno import runs, trl_arguments
 from caderno.abstract import rl_rollouts
 from caderno.errors import BadInput
+from caderno.training import references
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -75,16 +76,18 @@ def trainer(
     tokens = traces.max_codes + 1 + answer_tokens
     prompt_ids, ledger = _fitting(prompts[: spec.train_prompts], vocabulary.begin_id, max_length - tokens, spec)
     rollouts = rl_rollouts.Rollouts(engine, prompt_ids, constraint, answer_tokens, run, seed)
-    reference, reward = _reference(policy, spec), rl_rollouts.Reward(train_rows, worth)
-    found = AbstractGRPOTrainer(
-        model=policy.model, reward_funcs=[reward], args=_config(policy, spec, tokens, output_dir, seed),
+    reward = rl_rollouts.Reward(train_rows, worth)
+    make = partial(
+        AbstractGRPOTrainer, model=policy.model, reward_funcs=[reward], rollout_func=rollouts,
         train_dataset=dataset(list(prompt_ids), spec, seed), processing_class=policy.tokenizer,
-        rollout_func=rollouts, callbacks=[*callbacks, *([_reporter(report)] if report else [])],
+        callbacks=[*callbacks, *([_reporter(report)] if report else [])],
     )  # fmt: skip
+    config = _config(policy, spec, tokens, output_dir, seed)
+    found = references.made(make, policy, config, where="the RL's warm start")
     found.constraint, found.reward, found.prompts_per_step = constraint, reward, spec.prompts_per_step
-    found.keep_reference(reference, spec.kl_coef)
     asked = {"what": "max_completion_length", "requested": spec.max_completion_length, "effective": tokens}
-    found.ledger = [*ledger, asked]
+    about_kl = references.rows(found, spec.kl_coef, adapters=hasattr(policy.model, "peft_config"))
+    found.ledger = [*ledger, asked, *about_kl]
     return found
 
 
@@ -158,32 +161,12 @@ def _fitting(
     return kept, [{"what": "RL prompts", "requested": len(prompts), "effective": len(kept), "left_out": long}]
 
 
-def _reference(policy: Policy, spec: GrpoParams) -> Any | None:
-    """A frozen copy of the policy for the KL; None where there is no KL, or adapters to disable."""
-    from caderno.models import adapters
-
-    if not spec.kl_coef:
-        return None
-    if not hasattr(policy.model, "peft_config"):
-        return copy.deepcopy(policy.model).eval().requires_grad_(False)
-    with_adapters = adapters.probe_logits(policy.model)
-    with policy.model.disable_adapter():
-        differs = (with_adapters - adapters.probe_logits(policy.model)).abs().max().item()
-    if differs:
-        raise BadInput(
-            f"the adapters change a logit by {differs:.3g} before the first step",
-            expected="fresh adapters: disabled, they are the KL's reference", where="the RL's warm start",
-            mend="Merge them and add fresh ones.",
-        )  # fmt: skip
-    return None
-
-
 def _config(policy: Policy, spec: GrpoParams, tokens: int, output_dir: str | Path, seed: int) -> GRPOConfig:
-    """TRL's arguments. No KL yet (see `keep_reference`) and no dropout: it would make the log-probabilities noisy."""
+    """TRL's arguments, without dropout: it would make the log-probabilities noisy."""
     import torch
     from trl import GRPOConfig
 
-    asked = spec.model_copy(update={"max_completion_length": tokens, "kl_coef": 0.0})
+    asked = spec.model_copy(update={"max_completion_length": tokens})
     sections = SimpleNamespace(grpo=asked, processes=1)
     gpu, dtype = torch.cuda.is_available(), policy.model.dtype
     return GRPOConfig(

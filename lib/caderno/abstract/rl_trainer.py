@@ -23,17 +23,6 @@ class AbstractGRPOTrainer(GRPOTrainer):
     constraint: Constraint
     _taken: dict[str, Tensor]  # the batch whose loss is being computed
 
-    def keep_reference(self, model: torch.nn.Module | None, weight: float) -> None:
-        """The KL's weight and the model it is to; None: the policy with its adapters disabled.
-
-        Given after TRL's own set-up, which would load a reference by the policy's name, the base in place of the warm
-        start, or keep a copy of the adapter, which a checkpoint saves beside the one in training and a resumed run
-        then loads in its stead.
-        """
-        self.beta = self.args.beta = weight
-        if model is not None and weight:
-            self.ref_model = self.accelerator.prepare_model(model, evaluation_mode=True)
-
     def _get_per_token_logps_and_entropies(
         self, model, input_ids, attention_mask, logits_to_keep, batch_size=None, compute_entropy=False,
         compute_aux_loss=False, **_,

@@ -29,7 +29,7 @@ def warm_up(campaign: Campaign, arm: str, *, select: bool) -> dict[str, Any]:
     """
     spec = campaign.spec
     parts = rows.disjoint(campaign.train, [spec.phase_a.rows, spec.phase_b.rows] * spec.rounds)
-    model, inputs, told = campaign.base, f"base {campaign.seed}", []
+    model, inputs, told = campaign.base, campaign.based["inputs"], []
     for number in range(1, spec.rounds + 1):
         for phase, part in (("a", parts[2 * number - 2]), ("b", parts[2 * number - 1])):
             place = campaign.directory / arm / f"round-{number}" / phase
@@ -75,7 +75,9 @@ def _on_policy(
             )
             report = {"rows": len(drawn.traces), "left_out": drawn.left_out}
             return {one.row_id: one.codes for one in drawn.traces}, report
-        pool = selection.candidates(engine, part, campaign.vocabulary, spec.traces, spec.selection, run=name)
+        pool = selection.candidates(
+            engine, part, campaign.vocabulary, spec.traces, spec.selection, run=name, seed=campaign.seed
+        )
     finally:
         engine.close()
     policy = phases.open_model(campaign.bare, model)

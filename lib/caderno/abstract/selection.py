@@ -43,7 +43,7 @@ class Chosen:
 
 def candidates(
     engine: Engine, items: Sequence[Item], vocabulary: AbstractVocabulary, spec: TraceParams, choice: SelectionParams,
-    *, run: str,
+    *, run: str, seed: int = 0,
 ) -> list[tuple[Trace, bool]]:  # fmt: skip
     """K traces of every item, each with whether the teacher drew it: the policy with the thought C in sight."""
     taught = round(choice.candidates * choice.teacher_share)
@@ -58,7 +58,7 @@ def candidates(
         if samples[teacher]
         for trace in traces.draw(
             engine, prompts[teacher], vocabulary, spec, run=f"{run} {'teacher' if teacher else 'student'}",
-            samples=samples[teacher], logprobs=False,
+            samples=samples[teacher], seed=seed, logprobs=False,
         ).traces
     ]  # fmt: skip
 

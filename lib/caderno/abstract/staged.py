@@ -7,6 +7,7 @@ supervision, since a prefix's answer is the j-th intermediate value, and there i
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -62,12 +63,12 @@ def run_stage(
     least = round(most * (spec.balanced_share + spec.likelihood_share)) if stage == 1 else LEAST_STEPS
     optimizer = _optimizer(model, spec)
     rates = [group["lr"] for group in optimizer.param_groups]
-    dice, started, nats, step, used = random.Random(f"staged {seed} {stage}"), monotonic(), None, 0, 0
+    dice, started, nats, step, used = random.Random(f"staged {seed} {stage}"), monotonic(), math.inf, 0, 0
     torch.manual_seed(seed * 100 + stage)
     while step < most and not stop():
         _rate(optimizer, rates, step)
         found = _step(curriculum, curriculum.batch(stage, dice), stage, _way(spec, stage, step), optimizer)
-        nats = found["nats"] if nats is None else MARGINAL_DECAY * nats + (1 - MARGINAL_DECAY) * found["nats"]
+        nats = MARGINAL_DECAY * nats + (1 - MARGINAL_DECAY) * found["nats"] if step else found["nats"]
         step, used = step + 1, found["codes_used"]
         report(step, {**found, "nats": nats})
         if step > least and nats < spec.advance_nats:

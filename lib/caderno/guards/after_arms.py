@@ -8,7 +8,7 @@ from __future__ import annotations
 from caderno.guards.guard import Facts, Finding, failed, guard, passed, unknown, warned
 
 NAMES = ("matched-controls",)
-CONTROLS = {"warmup": "direct", "selection": "direct", "staged": "direct_staged"}
+CONTROLS = {"warmup": "direct", "selection": "direct", "staged": "direct_staged", "stepwise": "direct_stepwise"}
 
 
 @guard(

@@ -17,10 +17,10 @@ EXPERIMENT = {
     "lr_scheduler_type", "mask_truncated_completions", "max_completion_length", "max_grad_norm", "max_length",
     "max_steps", "min_p", "model.attention", "model.dtype", "model.load_in_4bit", "model.max_length", "model.revision",
     "num_generations", "num_iterations", "num_train_epochs", "optimizer", "packing", "per_device_train_batch_size",
-    "processes", "repetition_penalty", "rows are cut at, tokens", "rows per optimizer step", "scale_rewards", "seed",
-    "steps", "steps_per_generation", "temperature", "temperature of the log-probabilities", "tie_word_embeddings",
-    "top_k", "top_p", "trainable parameters", "vocabulary, rows of the embedding", "vocabulary, tokens with a row",
-    "warm-up, steps", "warmup_steps", "weight_decay",
+    "processes", "reference of the KL", "repetition_penalty", "rows are cut at, tokens", "rows per optimizer step",
+    "scale_rewards", "seed", "steps", "steps_per_generation", "temperature", "temperature of the log-probabilities",
+    "tie_word_embeddings", "top_k", "top_p", "trainable parameters", "vocabulary, rows of the embedding",
+    "vocabulary, tokens with a row", "warm-up, steps", "warmup_steps", "weight_decay",
 }  # fmt: skip
 # Documented: a word that stands for a number measured later, and a machine's own setting that is meant to win.
 RESOLVED = {"early_stop.delta", "tracking.mode"}

@@ -1,16 +1,19 @@
 """Gathers what the probe guards judge of loaded weights: loss at step 0, layers, reference, merge, packing.
 
-It puts back whatever it changes for a moment. What would cost another copy of a large model is left unknown.
+It puts back whatever it changes for a moment. What would cost another copy of a large model is left unknown, but for
+the reference that the training itself will copy.
 """
 
 from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from caderno import chat, tasks
+from caderno.errors import BadInput
 from caderno.guards.facts_probe_rollouts import evaluating
 from caderno.models.adapters import MERGE_TOLERANCE, probe_logits
 from caderno.models.checks import is_tied
@@ -18,6 +21,8 @@ from caderno.models.checks import is_tied
 if TYPE_CHECKING:
     from caderno.models import Policy
     from caderno.params import Params
+
+    Shown = Callable[[Policy], AbstractContextManager[tuple[Any, str]]]
 
 ROWS = 8
 WHOLE_COPY = 200_000_000  # parameters up to which a model is copied, saved and read back
@@ -75,30 +80,20 @@ def _inner(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
-def reference(policy: Policy, params: Params) -> dict[str, Any]:
-    """KL between the policy and the reference that TRL will take, nats per token; {} where there is none.
+def reference(policy: Policy, params: Params, shown: Shown) -> dict[str, Any]:
+    """KL between the policy and the reference that its training will take, nats per token; {} where there is none.
 
-    TRL disables the adapter where there is one, and otherwise loads again what the model's config says it came from,
-    which knows nothing of weights that were put in place later.
+    `shown` gives that reference and says what it is: the training's own way of making one.
     """
     if "grpo" not in params.stages or params.grpo.kl_coef == 0:
         return {}
-    with evaluating(policy.model) as model:
-        mine = probe_logits(model)
-        if hasattr(model, "disable_adapter"):
-            with model.disable_adapter():
-                return {"kl": kl(mine, probe_logits(model)), "how": "the model with its adapter disabled"}
-        return _reloaded_reference(model, mine)
-
-
-def _reloaded_reference(model: Any, mine: Any) -> dict[str, Any]:
-    from transformers import AutoModelForCausalLM
-
-    name = model.config._name_or_path
-    if not name:
-        return {"unknown": "the model's config does not say where it came from, and TRL would load that"}
-    other = AutoModelForCausalLM.from_pretrained(name, dtype=model.dtype).eval().to(model.device)
-    return {"kl": kl(mine, probe_logits(other)), "how": f"{name}, loaded again"}
+    try:
+        with evaluating(policy.model) as model:
+            mine = probe_logits(model)
+            with shown(policy) as (other, how):
+                return {"kl": kl(mine, probe_logits(other)), "how": how}
+    except BadInput as error:  # a verdict, with the rest of the table
+        return {"refused": error.got}
 
 
 def kl(mine: Any, other: Any) -> float:

@@ -21,6 +21,8 @@ PACKED_AT_MOST = 1e-3
 )  # fmt: skip
 def init_sanity(facts: Facts) -> Finding:
     """The loss at step 0 is that of trained weights: at most 6, and below ln V, which random ones have."""
+    if facts["init"].get("scratch"):
+        return not_applicable("the run trains a model from nothing: these weights give it their tokenizer alone")
     loss, vocabulary = facts["init"]["loss"], facts["init"]["vocabulary"]
     scratch = math.log(vocabulary)
     limit = min(LOSS_AT_MOST, scratch)
@@ -62,8 +64,8 @@ def ref_policy(facts: Facts) -> Finding:
     spec = facts["reference"]
     if not spec:
         return not_applicable("grpo.kl_coef is 0: there is no reference")
-    if spec.get("unknown"):
-        return unknown(spec["unknown"])
+    if spec.get("refused"):
+        return failed("refused", f"{spec['refused']}: without them it would be another policy than the one that starts")
     told = f"the reference is {spec['how']}"
     if not spec["kl"] < KL_AT_MOST:
         return failed(spec["kl"], f"{told}: the KL term would pull away from the policy that starts")

@@ -13,11 +13,12 @@ from caderno.params.checks import refuse
 from caderno.params.training_sections import ArchitectureParams, GrpoParams, Section, Share
 
 ArmName = Literal[
-    "verbal", "direct", "pause", "oracle", "warmup", "selection", "staged", "direct_staged",
-    "warmup_rl", "selection_rl", "staged_rl", "cold_rl",
+    "verbal", "direct", "pause", "oracle", "warmup", "selection", "staged", "direct_staged", "stepwise",
+    "direct_stepwise", "warmup_rl", "selection_rl", "staged_rl", "stepwise_rl", "cold_rl",
 ]  # fmt: skip
 STARTS = {
     "warmup_rl": "warmup", "selection_rl": "selection", "staged_rl": "staged", "direct_staged": "staged",
+    "stepwise_rl": "stepwise", "direct_stepwise": "stepwise",
 }  # fmt: skip
 
 
@@ -77,7 +78,12 @@ class SelectionParams(Section):
 
 
 class StagedParams(Section):
-    """Staged EM: prefixes of growing length, one code per operation, the last one enumerated exactly (ours)."""
+    """Staged EM, a code at a time, the last one enumerated exactly (ours).
+
+    Arm `staged` asks what a code tells of the answer of a prefix, arm `stepwise` of the next step of the thought.
+    """
+
+    witness_tokens: PositiveInt = Field(1, description="of the next verbal step that a code has to tell (stepwise)")
 
     sharpness: PositiveFloat = Field(4.0, description="exponent of p(y|z_j) in the last code's posterior")
     prior_floor_nats: float = Field(-3.0, description="log pi(z_j|x,z_<j) is raised to this in the posterior")

@@ -6,11 +6,12 @@ temperature and thoughts that end at their budget (`rollouts`), and refuses what
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from caderno import chat, rewards, trl_arguments
 from caderno.errors import BadInput
-from caderno.training import callbacks, ledgers, rollouts, stopping
+from caderno.training import callbacks, ledgers, references, rollouts, stopping
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -53,7 +54,7 @@ def dataset(rows: list[dict], policy: Policy, stage: Stage) -> Dataset:
 
 
 def trainer(policy: Policy, train_rows: list[dict], heldout_rows: list[dict], stage: Stage) -> GRPOTrainer:
-    """TRL's trainer with this stage's parameters, rewards and evaluation."""
+    """TRL's trainer with this stage's parameters, rewards and evaluation; its KL is to `policy` as it is given here."""
     spec = stage.params.grpo
     if spec.zero_advantage_noise:
         raise BadInput(
@@ -70,11 +71,11 @@ def trainer(policy: Policy, train_rows: list[dict], heldout_rows: list[dict], st
     functions, weights = judge.functions()
     train_set = dataset(train_rows, policy, stage)
     eval_set = dataset(heldout_rows[: spec.eval_rows], policy, stage) if spec.eval_steps else None
-    found = _trainer_class()(
-        model=policy.model, reward_funcs=functions, args=_config(stage, weights), train_dataset=train_set,
-        eval_dataset=eval_set, processing_class=tokenizer,
-        rollout_func=rollouts.limited(policy, stage, rows, [train_set, eval_set]),
+    make = partial(
+        _trainer_class(), model=policy.model, reward_funcs=functions, train_dataset=train_set, eval_dataset=eval_set,
+        processing_class=tokenizer, rollout_func=rollouts.limited(policy, stage, rows, [train_set, eval_set]),
     )  # fmt: skip
+    found = references.made(make, policy, _config(stage, weights), where="grpo.kl_coef")
     found.judge = judge
     found.eval_temperature = spec.eval_temperature
     found.eval_max_tokens = spec.eval_max_tokens or spec.max_completion_length

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from caderno import trl_arguments
-from caderno.training import ledger_models, ledger_steps
+from caderno.training import ledger_models, ledger_steps, references
 
 if TYPE_CHECKING:
     from transformers import Trainer
@@ -77,7 +77,7 @@ def _grpo_own(trainer: GRPOTrainer, params: Params) -> list[Row]:
         row("num_generations", spec.group_size, trainer.num_generations),
         row("steps_per_generation", spec.gradient_accumulation_steps, trainer.args.steps_per_generation),
         row("num_iterations", spec.updates_per_rollout, trainer.num_iterations),
-        row("beta", spec.kl_coef, trainer.beta),
+        *references.rows(trainer, spec.kl_coef, adapters=params.model.lora is not None),
         row("loss_type", spec.loss_type, trainer.loss_type),
         row("scale_rewards", spec.scale_rewards, trainer.scale_rewards),
         row("epsilon", spec.epsilon, trainer.epsilon_low),

@@ -19,7 +19,7 @@ from caderno.guards import (
     facts_probe_rollouts,
     facts_probe_steps,
 )
-from caderno.training import grpo, labelling, rehearsing, sft
+from caderno.training import grpo, labelling, references, rehearsing, sft
 
 if TYPE_CHECKING:
     from caderno.generation import Engine
@@ -72,14 +72,20 @@ def scorers(rows: Sequence[dict]) -> dict[str, Any]:
     return {"contract": facts_probe_rewards.contract(rows)}
 
 
+def _from_nothing(params: Params) -> bool:
+    """Whether what trains here starts without these weights: abstract arms of an architecture of their own."""
+    trained = {"sft", "grpo", "abstract_cot"} & set(params.stages)
+    return trained == {"abstract_cot"} and params.abstract.architecture is not None
+
+
 def weights(policy: Policy, rows: Sequence[dict], params: Params) -> dict[str, Any]:
     """The facts of the guards on loaded weights and on a step or two; the policy is as before afterwards."""
     placed(policy)
     arguments = trl_arguments.all_stages(params, gpu=policy.model.device.type == "cuda")
     found = {
-        "init": facts_probe_model.init(policy, rows, params),
+        "init": facts_probe_model.init(policy, rows, params) | {"scratch": _from_nothing(params)},
         "layers": facts_probe_model.layers(policy, rows, params),
-        "reference": facts_probe_model.reference(policy, params),
+        "reference": facts_probe_model.reference(policy, params, references.shown),
         "packing": facts_probe_model.packing(params, arguments, policy),
         "cache": facts_probe_rollouts.cache(policy, rows[:8], params),
         "accumulation": facts_probe_steps.accumulation(policy, rows, params),

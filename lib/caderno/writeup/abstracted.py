@@ -17,6 +17,10 @@ CAVEAT = (
     "value of the row), and it has no bottleneck phase: this is the paper's format trained by staged EM, not a "
     "reproduction. No chain was found from final answers alone."
 )
+OPEN = (
+    "**Stepwise EM** is supervised by the thought C, a verbal step for each code, as the rows of the paper's setting "
+    "allow: process supervision in the open, and no bottleneck phase."
+)
 NAMES = {
     "kept": "kept", "dropped": "dropped", "randomised": "random codes", "shuffled": "shuffled within",
     "swapped": "another prompt's",
@@ -27,7 +31,8 @@ SHOWN = ("fail", "warn")
 def caveat(stage: StageRecord) -> str:
     """What has to travel with the staged arms' figures; "" where there are none."""
     arms = [line["arm"] for line in (stage.result or {}).get("arms", [])]
-    return CAVEAT if any(arm.startswith("staged") for arm in arms) else ""
+    told = {"staged": CAVEAT, "stepwise": OPEN}
+    return "\n\n".join(text for name, text in told.items() if any(arm.startswith(name) for arm in arms))
 
 
 def arms(stage: StageRecord) -> Table:
