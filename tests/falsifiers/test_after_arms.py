@@ -21,7 +21,7 @@ def arms(**steps: int | None) -> dict:
 
 
 @control(NAME)
-@pytest.mark.parametrize("more", [{}, {"direct": 500}, {"staged": None, "direct_staged": None, "stepwise": None}, {"cold_rl": 9000}])
+@pytest.mark.parametrize("more", [{}, {"direct": 500}, {"staged": None, "direct_staged": None}, {"cold_rl": 9000}])
 def test_controls_that_were_trained_for_as_long_or_longer(more):
     return arms(**more)
 

@@ -6,6 +6,7 @@ The whole of it takes half a minute on a core that is free: it is the loading an
 from __future__ import annotations
 
 import json
+import signal
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import yaml
 
 from caderno import data, runs
 from caderno.abstract import arms, campaign, judging, phases, results, rl, staged, steps
-from caderno.errors import BadInput
+from caderno.errors import BadInput, Interrupted
 from caderno.runs import stage as stages
 
 ARMS = [
@@ -198,6 +199,32 @@ def test_an_arm_is_added_without_doing_the_others_again(done, idle, monkeypatch)
     assert lines["warmup"] == json.loads(json.dumps(by_arm(result)["warmup"])) | {
         "training": lines["warmup"]["training"]
     }
+
+
+def test_an_interrupted_training_goes_on_from_its_checkpoint(done, monkeypatch):
+    with opened(done[0]) as found:
+        place, made = found.directory / "probe", [item.segments() for item in found.train]
+        log, stage = found.stage.metrics, found.stage
+
+        def asked_to_stop(step: int, **values) -> None:
+            log(step, **values)
+            stage._signals.requested = signal.SIGTERM
+
+        def train() -> dict:
+            return found.phase(place, found.base, made, found.spec.control, inputs="made up", steps=4)
+
+        monkeypatch.setattr(stage, "metrics", asked_to_stop)
+        with pytest.raises(Interrupted):
+            train()
+        assert not (place / steps.DONE).exists() and not (place / "model").exists()
+        assert [path.name for path in (place / "checkpoints").iterdir()] == ["checkpoint-2"]
+        monkeypatch.undo()
+        stage._signals.requested = None
+        assert train()["steps"] == 4 and (place / "model").exists()
+        lines = [
+            line["probe/step"] for line in runs.whole_lines(stage.directory / "metrics.jsonl") if "probe/loss" in line
+        ]
+        assert lines == [1, 2, 3, 4], "no step was taken twice"
 
 
 @pytest.mark.parametrize(

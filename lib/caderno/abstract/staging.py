@@ -1,7 +1,7 @@
 """The staged arms and their matched controls as steps of a run: each stage is done once, the next starts from it.
 
-What witnesses a code is a prefix's answer in arm `staged`, the next verbal step of the thought in arm `stepwise`. The E-
-and M-steps are `staged`'s.
+A code's witness is a prefix's answer in arm `staged`, the next verbal step of the thought in arm `stepwise`. The E- and
+M-steps are `staged`'s.
 """
 
 from __future__ import annotations
