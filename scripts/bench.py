@@ -88,8 +88,9 @@ SECTIONS = {
         "Phase A of abstract chain-of-thought", bench_bottleneck.bottlenecked, 3,
         "one step, forward and backward, of one row of X 120, C 7428, Z 15, Y 527 in proportion; every measurement is "
         "a process of its own, after a step of 256 tokens. Qwen3-0.6B at a quarter of its widths, 4 layers, vocabulary "
-        "8,192, random float32 weights. The baseline is the public "
-        "reproduction's way. Memory is the largest resident size, libraries included.",
+        "8,192 (5,376 has that model's own head share; the vocabulary was raised after a first look), random float32 "
+        "weights. The baseline is the public reproduction's way. Memory is the largest resident size, libraries "
+        "included.",
         full=True,
     ),
     "traces": Section(

@@ -1,7 +1,7 @@
 """Benchmark of phase A: one step by bottleneck attention against the public reproduction's way of the same step.
 
 Forward and backward, no optimizer; each measurement is a process of its own, which this file is as well:
-`bench_bottleneck.py ARM TOKENS DEVICE` prints one JSON object.
+`bench_bottleneck.py ARM TOKENS DEVICE VOCABULARY` prints one JSON object.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 LENGTHS = (1024, 2048, 4096, 8192)
+SMALLER_VOCABULARY, SMALLER_LENGTHS = 5376, (4096, 8192)
 PROPORTIONS = (120, 7428, 15, 527)  # X, C, Z, Y of one row of the reproduction's, 8,090 tokens
 SAME = 1e-4  # loss and gradient norm of the arms, relative
 LIMITS = {4096: (-40.0, -25.0), 8192: (-55.0, -40.0)}  # time and memory against the baseline, per cent
 BASELINE = "dense 4-D mask, sdpa, all logits"
 GIB = 2**30
 # Qwen3-0.6B at a quarter of its widths (half the heads, of half the size) and 4 of its 28 layers. The vocabulary is a
-# compromise: 32 times the width (Qwen3-4B: 59, 0.6B: 148), the head half the layers' parameters (0.11 and 0.35).
+# compromise: 32 times the width (Qwen3-4B: 59, 0.6B: 148), the head half the layers' parameters (0.11 and 0.35). It
+# decides how much the baseline's logits cost, so that the longest lengths are measured with the 0.6B's share as well.
 SMALL = {
     "hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 64,
     "intermediate_size": 768, "vocab_size": 8192,
@@ -42,20 +44,22 @@ def bottlenecked(repeats: int) -> list[Line]:
     import torch
 
     lines = [line for tokens in LENGTHS for line in _lines(tokens, "cpu", repeats)]
+    lines += [line for tokens in SMALLER_LENGTHS for line in _lines(tokens, "cpu", repeats, SMALLER_VOCABULARY)]
     if torch.cuda.is_available():
         lines += _lines(8192, "cuda", repeats)
     return lines
 
 
-def _lines(tokens: int, device: str, repeats: int) -> list[Line]:
+def _lines(tokens: int, device: str, repeats: int, vocabulary: int = SMALL["vocab_size"]) -> list[Line]:
     found: dict[str, list[dict]] = {"ours": [], "theirs": []}
 
     def measure(arm: str):
-        return lambda _: found[arm].append(_apart(arm, tokens, device)) or 0.0
+        return lambda _: found[arm].append(_apart(arm, tokens, device, vocabulary)) or 0.0
 
     in_turn(repeats, measure("ours"), measure("theirs"))
     ours, theirs = ({key: [one[key] for one in found[arm]] for key in found[arm][0]} for arm in found)
     name = f"{tokens:,} tokens" if device == "cpu" else f"{tokens:,} tokens, Qwen3-4B's shape on a GPU"
+    name += f", vocabulary {vocabulary:,}" if vocabulary != SMALL["vocab_size"] else ""
     time, memory = LIMITS.get(tokens, (None, None)) if device == "cpu" else (None, None)
 
     def against(what: str, unit: str, key: str, limit: float | None) -> Line:
@@ -75,9 +79,11 @@ def _relative(ours: list[float], theirs: list[float]) -> float:
     return max(abs(a / b - 1) for a, b in zip(ours, theirs, strict=True))
 
 
-def _apart(arm: str, tokens: int, device: str) -> dict[str, float]:
+def _apart(arm: str, tokens: int, device: str, vocabulary: int) -> dict[str, float]:
     """One measurement in a process of its own: what an allocator keeps of one arm must not serve the other."""
-    return json.loads(process([sys.executable, Path(__file__), arm, str(tokens), device]).splitlines()[-1])
+    return json.loads(
+        process([sys.executable, Path(__file__), arm, str(tokens), device, str(vocabulary)]).splitlines()[-1]
+    )
 
 
 def spans(tokens: int) -> tuple[int, int, int, int]:
@@ -134,11 +140,11 @@ def decoder(shape: dict[str, Any], device: str) -> PreTrainedModel:
     return model
 
 
-def measured(arm: str, tokens: int, device: str) -> dict[str, float]:
+def measured(arm: str, tokens: int, device: str, vocabulary: int) -> dict[str, float]:
     """One step after one of 256 tokens, which loads what is loaded at the first call."""
     import torch
 
-    shape = SMALL if device == "cpu" else QWEN3_4B
+    shape = SMALL | {"vocab_size": vocabulary} if device == "cpu" else QWEN3_4B
     model, way = decoder(shape, device), {"ours": ours, "theirs": theirs}[arm]
     kept: list[float] = []
 
@@ -165,4 +171,4 @@ def _peak(device: str) -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measured(sys.argv[1], int(sys.argv[2]), sys.argv[3])))
+    print(json.dumps(measured(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))))

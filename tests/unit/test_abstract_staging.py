@@ -1,4 +1,4 @@
-"""What the stages of staged EM are taught: prefixes with their answers, or the thought's next step; and who cannot be."""
+"""What the stages of staged EM are taught, prefixes with their answers or a thought's next step; and who cannot be."""
 
 from __future__ import annotations
 

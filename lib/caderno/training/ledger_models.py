@@ -42,7 +42,8 @@ def _dtype(model: Any, asked: ModelParams) -> str:
     if asked.load_in_4bit:
         quantization = inner(model).config.quantization_config
         return str(quantization.bnb_4bit_compute_dtype).removeprefix("torch.")
-    base = [p for name, p in model.named_parameters() if "lora_" not in name and p.is_floating_point()]
+    own = ("lora_", "trainable_tokens_delta")  # an adapter's
+    base = [p for name, p in model.named_parameters() if p.is_floating_point() and not any(o in name for o in own)]
     return "+".join(sorted({str(p.dtype).removeprefix("torch.") for p in base}))
 
 
