@@ -6,11 +6,13 @@ base, where that was taught to reason in words.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from caderno.abstract import judging, phases, rl, rounds, rows, staging
+from caderno.abstract.rl_rollouts import correct
 from caderno.errors import BadInput
 from caderno.params.abstract_sections import STARTS
 
@@ -96,7 +98,7 @@ def _rl(campaign: Campaign, arm: str, start: Path, directory: Path) -> dict[str,
         policy, campaign.vocabulary, [campaign.rows[item.row_id] for item in campaign.train],
         [(item.row_id, item.x) for item in campaign.train], spec.rl, spec.traces, output_dir=directory,
         seed=campaign.seed_of(arm), max_length=campaign.params.model.max_length, answer_tokens=spec.answer_tokens,
-        run=arm, report=campaign.reporter(directory),
+        run=arm, report=campaign.reporter(directory), worth=_coin(campaign) if arm == "random_rl" else correct,
         callbacks=[phases.listener(None, lambda: campaign.stage.stop_requested)],
     )  # fmt: skip
     with campaign.stage.graceful():
@@ -104,6 +106,12 @@ def _rl(campaign: Campaign, arm: str, start: Path, directory: Path) -> dict[str,
     campaign.stage.ledger([row | {"what": f"{arm}: {row['what']}"} for row in grpo.ledger])
     phases.finish(policy, directory)
     return done
+
+
+def _coin(campaign: Campaign) -> Callable[[Any], float]:
+    """A reward that has nothing to do with the answer: what drift alone does to the codes (the panel's null)."""
+    dice = random.Random(f"random reward {campaign.seed}")
+    return lambda score: float(dice.random() < 0.5)
 
 
 TRAIN: dict[str, Callable[[Campaign, str, dict[str, Trained]], Trained]] = {
@@ -117,5 +125,5 @@ TRAIN: dict[str, Callable[[Campaign, str, dict[str, Trained]], Trained]] = {
     "selection": _warmed(select=True),
     **dict.fromkeys(("staged", "stepwise"), staging.train),
     **dict.fromkeys(("direct_staged", "direct_stepwise"), staging.train_direct),
-    **dict.fromkeys(("warmup_rl", "selection_rl", "staged_rl", "stepwise_rl", "cold_rl"), _reinforced),
+    **dict.fromkeys(("warmup_rl", "selection_rl", "staged_rl", "stepwise_rl", "cold_rl", "random_rl"), _reinforced),
 }

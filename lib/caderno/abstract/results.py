@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 # What an arm is paired with, the first of these that was trained: RL with its own start, the others with a control
 # that was trained for as long on the same rows.
 PAIRED = {
-    "warmup_rl": ("warmup",), "selection_rl": ("selection",), "staged_rl": ("staged",), "staged": ("direct_staged",),
-    "stepwise_rl": ("stepwise",), "stepwise": ("direct_stepwise",), "direct_stepwise": ("direct",),
-    "cold_rl": ("direct",), "warmup": ("direct",), "selection": ("direct", "warmup"), "oracle": ("direct",),
-    "pause": ("direct",), "verbal": ("direct",), "direct_staged": ("direct",),
+    "warmup_rl": ("warmup",), "selection_rl": ("selection",), "staged_rl": ("staged",), "stepwise_rl": ("stepwise",),
+    "staged": ("direct_staged",), "stepwise": ("direct_stepwise",), "selection": ("direct", "warmup"),
+    "random_rl": ("warmup",), **dict.fromkeys(
+        ("warmup", "cold_rl", "oracle", "pause", "verbal", "direct_staged", "direct_stepwise"), ("direct",)
+    ),
 }  # fmt: skip
 
 
@@ -33,7 +34,9 @@ def run_all(campaign: Campaign) -> dict[str, Any]:
         trained[arm] = arms.run(campaign, arm, trained)
         print(told(arm, trained[arm]), flush=True)
     samples = {arm: _samples(campaign, arm) for arm in trained}
-    measured = {arm: _measures(campaign, arm) for arm, one in trained.items() if one["kind"] == "abstract"}
+    drawn = {arm: _drawn(campaign, arm) for arm, one in trained.items() if one["kind"] == "abstract"}
+    nulls = {"random reward": [row["trace"] for row in drawn["random_rl"]]} if "random_rl" in drawn else {}
+    measured = {arm: _measures(campaign, rows, nulls if arm != "random_rl" else {}) for arm, rows in drawn.items()}
     verdicts = {arm: _verdicts(trained[arm], found) for arm, found in measured.items()}
     result = {
         "seed": campaign.seed, "chance": _chance(campaign), "test_rows": len(campaign.test),
@@ -60,14 +63,17 @@ def _samples(campaign: Campaign, arm: str) -> list[dict]:
     return list(runs.whole_lines(campaign.directory / arm / "judged" / "samples.jsonl"))
 
 
-def _measures(campaign: Campaign, arm: str) -> dict[str, Any]:
-    """The panel's measures of the arm's freshly drawn traces."""
-    rows = list(runs.whole_lines(campaign.directory / arm / "judged" / "traces.jsonl"))
+def _drawn(campaign: Campaign, arm: str) -> list[dict]:
+    return list(runs.whole_lines(campaign.directory / arm / "judged" / "traces.jsonl"))
+
+
+def _measures(campaign: Campaign, rows: list[dict], nulls: dict[str, list]) -> dict[str, Any]:
+    """The panel's measures of an arm's freshly drawn traces, beside those of a training whose reward was a coin."""
     bounds, spec = campaign.spec.traces, campaign.spec
     known = {"codes": spec.codes, "min_codes": bounds.min_codes, "max_codes": bounds.max_codes}
     return health.measures(
         [row["trace"] for row in rows], prompts=[row["id"] for row in rows], seeds=[row["seed"] for row in rows],
-        spec=known | {"temperature": bounds.temperature}, seed=campaign.seed,
+        spec=known | {"temperature": bounds.temperature}, nulls=nulls, seed=campaign.seed,
     )  # fmt: skip
 
 

@@ -15,10 +15,11 @@ from caderno.params.training_sections import ArchitectureParams, GrpoParams, Sec
 ArmName = Literal[
     "verbal", "direct", "pause", "oracle", "warmup", "selection", "staged", "direct_staged", "stepwise",
     "direct_stepwise", "warmup_rl", "selection_rl", "staged_rl", "stepwise_rl", "cold_rl",
+    "random_rl",
 ]  # fmt: skip
 STARTS = {
-    "warmup_rl": "warmup", "selection_rl": "selection", "staged_rl": "staged", "direct_staged": "staged",
-    "stepwise_rl": "stepwise", "direct_stepwise": "stepwise",
+    "warmup_rl": "warmup", "random_rl": "warmup", "selection_rl": "selection", "staged_rl": "staged",
+    "stepwise_rl": "stepwise", "direct_staged": "staged", "direct_stepwise": "stepwise",
 }  # fmt: skip
 
 

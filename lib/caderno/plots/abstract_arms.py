@@ -15,7 +15,17 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from caderno.errors import BadInput
 from caderno.plots.style import AFTER, BEFORE, INK, LOSS, MUTED, Picture, picture, style
 
-CONTROLS = ("direct", "direct_staged", "direct_stepwise", "verbal", "pause", "oracle", "random z", "cold_rl")
+CONTROLS = (
+    "direct",
+    "direct_staged",
+    "direct_stepwise",
+    "verbal",
+    "pause",
+    "oracle",
+    "random z",
+    "cold_rl",
+    "random_rl",
+)
 NAMES = {
     "kept": "z kept", "dropped": "z dropped", "randomised": "random codes", "shuffled": "z shuffled",
     "swapped": "another prompt's z",
