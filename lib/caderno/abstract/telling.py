@@ -28,6 +28,6 @@ def points(result: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def best(result: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The most accurate arm that writes traces of its own, but for oracle codes and the coin's; None where none does."""
+    """The most accurate arm that writes its own traces, but for oracle codes and the coin's; None where none does."""
     mine = [line for line in result["arms"] if "interventions" in line and line["arm"] not in ("oracle", "random_rl")]
     return max(mine, key=lambda line: line["accuracy"]["value"], default=None)

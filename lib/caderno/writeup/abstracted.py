@@ -5,7 +5,7 @@ Everything is as the stage wrote it. The caveat of staged EM is told wherever th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from caderno.writeup import words
@@ -30,7 +30,12 @@ SHOWN = ("fail", "warn")
 
 def caveat(stage: StageRecord) -> str:
     """What has to travel with the staged arms' figures; "" where there are none."""
-    arms = [line["arm"] for line in (stage.result or {}).get("arms", [])]
+    return caveats([line["arm"] for line in (stage.result or {}).get("arms", [])])
+
+
+def caveats(arms: Iterable[str]) -> str:
+    """The same for these arms."""
+    arms = list(arms)
     told = {"staged": CAVEAT, "stepwise": OPEN}
     return "\n\n".join(text for name, text in told.items() if any(arm.startswith(name) for arm in arms))
 

@@ -52,7 +52,7 @@ def draw(record: RunRecord) -> dict[str, Image]:
     drawn = {}
     for name, (source, figure) in _wanted(record).items():
         with understood(record.run_dir / source.split(", ")[0]):
-            drawn[name] = Image(_png(figure()), CAPTIONS[name], source)
+            drawn[name] = Image(png(figure()), CAPTIONS[name], source)
     return drawn
 
 
@@ -107,7 +107,7 @@ def _abstract(stage: StageRecord) -> dict[str, tuple[str, Callable[[], Figure]]]
     }  # fmt: skip
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
     """256 colours are plenty for these figures and a third of the bytes, which a repository keeps for ever."""
     from PIL import Image as Pillow
 
