@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Rows = Sequence[sequences.Segments]
 Codes = dict[tuple[int, int], tuple[int, ...]]  # (operations, row) -> the row's prefix's codes
 SINKHORN_ITERATIONS, SINKHORN_TEMPERATURE, LIKELIHOOD_TEMPERATURE = 40, 0.1, 0.3
-WARMUP_STEPS, LEAST_STEPS, MARGINAL_DECAY = 50, 40, 0.9
+WARMUP_STEPS, LEAST_STEPS, LEAST_RATE, MARGINAL_DECAY = 50, 40, 0.1, 0.9
 
 
 @dataclass
@@ -66,7 +66,7 @@ def run_stage(
     dice, started, nats, step, used = random.Random(f"staged {seed} {stage}"), monotonic(), math.inf, 0, 0
     torch.manual_seed(seed * 100 + stage)
     while step < most and not stop():
-        _rate(optimizer, rates, step)
+        _rate(optimizer, rates, step, most)
         found = _step(curriculum, curriculum.batch(stage, dice), stage, _way(spec, stage, step), optimizer)
         nats = MARGINAL_DECAY * nats + (1 - MARGINAL_DECAY) * found["nats"] if step else found["nats"]
         step, used = step + 1, found["codes_used"]
@@ -194,7 +194,8 @@ def _optimizer(model: torch.nn.Module, spec: StagedParams) -> torch.optim.Optimi
     return torch.optim.AdamW(model.parameters(), lr=spec.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
 
 
-def _rate(optimizer: torch.optim.Optimizer, rates: Sequence[float], step: int) -> None:
-    """Warm-up, then constant: how long a stage takes is not known beforehand."""
+def _rate(optimizer: torch.optim.Optimizer, rates: Sequence[float], step: int, most: int) -> None:
+    """Warm-up, then down to a tenth at the stage's last step: at a constant rate the marginal stays above its limit."""
+    share = min(1.0, (step + 1) / WARMUP_STEPS) * max(LEAST_RATE, 1 - step / most)
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate * min(1.0, (step + 1) / WARMUP_STEPS)
+        group["lr"] = rate * share

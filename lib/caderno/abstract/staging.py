@@ -135,7 +135,7 @@ def train_direct(campaign: Campaign, arm: str, before: dict[str, Any]) -> dict[s
     spec, of = campaign.spec.staged, CONTROL_OF[arm]
     lessons = _prefixes(campaign) if of == "staged" else [campaign.train] * len(before[of]["stages"])
     phase = campaign.spec.control.model_copy(update={
-        "batch_size": spec.batch_size, "learning_rate": spec.learning_rate, "schedule": "constant",
+        "batch_size": spec.batch_size, "learning_rate": spec.learning_rate, "schedule": "linear",
         "muon_learning_rate": spec.muon_learning_rate, "gradient_accumulation_steps": 1,
     })  # fmt: skip
     model, inputs, steps = campaign.base, before[of]["inputs"], 0

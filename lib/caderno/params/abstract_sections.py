@@ -97,7 +97,7 @@ class StagedParams(Section):
     restarts: NonNegativeInt = Field(3, description="how often the first stage may be started again")
     earlier_share: Share = Field(0.25, description="share of a batch that holds shorter prefixes")
     batch_size: PositiveInt = Field(128, description="prefixes per optimizer step")
-    learning_rate: PositiveFloat = Field(2e-3, description="AdamW's rate, after 50 steps of warm-up")
+    learning_rate: PositiveFloat = Field(2e-3, description="AdamW's rate at its peak, falling to a tenth in each stage")
     muon_learning_rate: PositiveFloat | None = Field(None, description="Muon's rate for the matrices; null: AdamW")
 
 
