@@ -160,18 +160,18 @@ def test_a_token_comes(engine):
     return {"first_token": facts_probe_rollouts.first_token(engine, rows()[0], GRPO)}
 
 
-class PaddedRight(HfEngine):
-    """An engine that pads where generation continues."""
+@falsifies("batch-padding", "fail")
+def test_padding_on_the_right(engine, monkeypatch):
+    from caderno.generation import hf
 
-    def _padded(self, requests):
-        ids, mask = super()._padded(requests)
+    real = hf.padded
+
+    def right(*given):
+        ids, mask = real(*given)
         turned = [torch.cat((row[m == 1], row[m == 0])) for row, m in zip(ids, mask, strict=True)]
         return torch.stack(turned), mask.flip(1)
 
-
-@falsifies("batch-padding", "fail")
-def test_padding_on_the_right(policy):
-    engine = PaddedRight(policy.model, policy.tokenizer, 512)
+    monkeypatch.setattr(hf, "padded", right)
     return {"batching": facts_probe_rollouts.batching(engine, rows(), GRPO)}
 
 

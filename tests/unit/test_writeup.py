@@ -158,7 +158,7 @@ def test_the_command_holds_what_was_set_beside_the_file(run_dir: Path) -> None:
     source.write_text(PARAMS)
     change(run_dir / "run.json", params_file=str(source))
     yaml = (run_dir / "params.yaml").read_text()
-    (run_dir / "params.yaml").write_text(re.sub(r"max_steps: 60", "max_steps: 61", yaml))
+    (run_dir / "params.yaml").write_text(re.sub(r"(\ngrpo:\n  max_steps:) 60", r"\1 61", yaml))
     assert f"caderno run {source} --set grpo.max_steps=61\n" in told(run_dir)
     source.write_text(PARAMS + "nonsense: 1\n")
     text = told(run_dir)

@@ -47,6 +47,7 @@ class Curriculum:
         """(operations, row) of a step: most of the stage's length, some shorter."""
         rows = dice.choices(range(len(self.prefixes[0])), k=self.spec.batch_size)
         short = [stage > 1 and dice.random() < self.spec.earlier_share for _ in rows]
+        short[0] = short[0] and not all(short)  # without one of its length a stage cannot be told how far it is
         return [(dice.randint(1, stage - 1) if less else stage, row) for less, row in zip(short, rows, strict=True)]
 
 

@@ -45,8 +45,8 @@ def train(campaign: Campaign, arm: str, before: dict[str, Any]) -> dict[str, Any
 def _stage(
     campaign: Campaign, arm: str, stage: int, model: Path, inputs: str, lessons: Lessons
 ) -> tuple[Path, dict[str, Any]]:
-    """A stage, and for the first one its restarts; directory and result of the last attempt."""
-    spec = campaign.spec.staged
+    """A stage, and for the first one its restarts; directory and result of the last attempt, with the steps of all."""
+    spec, steps = campaign.spec.staged, 0
     for attempt in range(spec.restarts + 1 if stage == 1 else 1):
         place = campaign.directory / arm / (f"stage-{stage}" if not attempt else f"stage-{stage}-restart-{attempt}")
 
@@ -54,9 +54,10 @@ def _stage(
             return _attempt(campaign, directory, stage, model, lessons, seed)
 
         done = campaign.step(place, work, model=inputs, attempt=attempt) | {"attempts": attempt + 1}
+        steps += done["steps"]
         if done["nats"] < spec.shared_code_nats:
             break
-    return place, done
+    return place, done | {"steps": steps}
 
 
 def _attempt(
