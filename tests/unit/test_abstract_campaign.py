@@ -101,7 +101,7 @@ def test_controls_are_trained_for_as_long(done):
     lines = by_arm(done[1])
     taken = {arm: line["steps"] for arm, line in lines.items()}
     assert taken["warmup"] == taken["selection"] == taken["direct"] == taken["pause"] == taken["oracle"] == 8
-    assert taken["staged"] == taken["direct_staged"] == 9 and taken["cold_rl"] == taken["selection_rl"] == 2
+    assert taken["staged"] == taken["direct_staged"] == 12 and taken["cold_rl"] == taken["selection_rl"] == 2
     assert lines["selection_rl"]["warm_steps"] == 8 and lines["cold_rl"]["warm_steps"] == 0
     assert lines["staged"]["training"]["stages"][0]["attempts"] == 2, "two digits shared a code: started again"
 
@@ -194,7 +194,7 @@ def test_an_arm_is_added_without_doing_the_others_again(done, idle, monkeypatch)
     with opened(directory, arms=(*ARMS, "staged_rl")) as more:
         lines = by_arm(results.run_all(more))
     assert list(lines) == [*ARMS, "staged_rl"] and lines["staged_rl"]["paired_with"] == "staged"
-    assert lines["staged_rl"]["warm_steps"] == 9
+    assert lines["staged_rl"]["warm_steps"] == 12
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
     assert lines["warmup"] == json.loads(json.dumps(by_arm(result)["warmup"])) | {
         "training": lines["warmup"]["training"]
