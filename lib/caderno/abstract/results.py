@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from caderno import guards, runs
 from caderno.abstract import arms, health, judging
 from caderno.guards import Verdict, after_arms, after_traces
+from caderno.params.abstract_sections import STARTS
 
 if TYPE_CHECKING:
     from caderno.abstract.campaign import Campaign
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 # What an arm is paired with, the first of these that was trained: RL with its own start, the others with a control
 # that was trained for as long on the same rows.
 PAIRED = {
-    "warmup_rl": ("warmup",), "selection_rl": ("selection",), "staged_rl": ("staged",), "stepwise_rl": ("stepwise",),
+    **{arm: (start,) for arm, start in STARTS.items() if arm.endswith("_rl")},
     "staged": ("direct_staged",), "stepwise": ("direct_stepwise",), "selection": ("direct", "warmup"),
-    "random_rl": ("warmup",), **dict.fromkeys(
+    **dict.fromkeys(
         ("warmup", "cold_rl", "oracle", "pause", "verbal", "direct_staged", "direct_stepwise"), ("direct",)
     ),
 }  # fmt: skip

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import torch
 
 IGNORED = -100  # a label without loss, as in torch and transformers
-SEGMENTS = ("x", "c", "z", "y")
 LOSS_ON = ("z", "y")
 
 

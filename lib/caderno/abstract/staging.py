@@ -16,6 +16,7 @@ from caderno import runs
 from caderno.abstract import phases, rows, staged
 from caderno.errors import BadInput
 from caderno.generation.hf import HfEngine
+from caderno.params.abstract_sections import STARTS
 from caderno.tasks import arithmetic
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 Lessons = list[list["Item"]]  # [stage - 1][row]: the prompt and what witnesses the stage's code
 CODES = "codes.jsonl"
-CONTROL_OF = {"direct_staged": "staged", "direct_stepwise": "stepwise"}
 
 
 def train(campaign: Campaign, arm: str, before: dict[str, Any]) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def train_direct(campaign: Campaign, arm: str, before: dict[str, Any]) -> dict[s
 
     The control of `stepwise` answers whole rows: its lessons' prompts are whole, and the answer is the row's.
     """
-    spec, of = campaign.spec.staged, CONTROL_OF[arm]
+    spec, of = campaign.spec.staged, STARTS[arm]
     lessons = _prefixes(campaign) if of == "staged" else [campaign.train] * len(before[of]["stages"])
     phase = campaign.spec.control.model_copy(update={
         "batch_size": spec.batch_size, "learning_rate": spec.learning_rate, "schedule": "linear",
